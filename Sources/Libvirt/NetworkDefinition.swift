@@ -58,7 +58,9 @@ public struct NetworkDefinition: Hashable, Sendable {
         return """
             <network>
               <name>\(xmlEscaped(name))</name>
-            \(uuid.map { "  <uuid>\($0)</uuid>\n" } ?? "")  <metadata><punnet:network xmlns:punnet='urn:punnet:network' mark='\(xmlEscaped(mark))'/></metadata>
+            \(uuid.map { "  <uuid>\($0)</uuid>\n" } ?? "")  <metadata>
+                <punnet:network xmlns:punnet='urn:punnet:network' mark='\(xmlEscaped(mark))'/>
+              </metadata>
             \(reach == .open ? "  <forward mode='open'/>\n" : "")  <bridge name='\(xmlEscaped(bridge))' stp='off' delay='0'/>
               <dns enable='\(namesAreServed ? "yes" : "no")'/>
               <ip address='\(xmlEscaped(gateway))' netmask='\(xmlEscaped(netmask))'>

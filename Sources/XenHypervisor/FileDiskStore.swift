@@ -217,7 +217,7 @@ private struct VersionFiles: Hashable, Sendable {
         guard letters, !image.isEmpty, image.utf8.count <= 64, version > 0 else {
             throw .failed(
                 call: "takeIn", code: 0,
-                detail: "'\(image)' version \(version) is no name: lower-case letters, digits and hyphens, at most 64, and a version from 1")
+                detail: "'\(image)' version \(version) is no name: lower-case letters, digits, hyphens, at most 64, and a version from 1")
         }
         let stem = "\(image)-\(version)"
         disk = "\(folder)/\(stem).qcow2"

@@ -14,18 +14,85 @@ enum Guest {
         /bin/busybox mount -t sysfs sys /sys
         /bin/busybox mount -t devtmpfs dev /dev
         for module in /modules/*; do /bin/busybox insmod "$module"; done
-        until [ -b /dev/xvda ]; do /bin/busybox usleep 10000; done
-        echo "up $(/bin/busybox cat /sys/class/net/eth0/address)"
-        case $(/bin/busybox cat /proc/cmdline) in
-            *punnet.deed=poweroff*) /bin/busybox poweroff -f ;;
-            *punnet.deed=reboot*) /bin/busybox reboot -f ;;
-            *punnet.deed=crash*) echo c > /proc/sysrq-trigger ;;
+        /bin/busybox --install -s /bin
+        until [ -b /dev/xvda ]; do usleep 10000; done
+        for word in $(cat /proc/cmdline); do
+            case $word in punnet.*=*) export "${word#punnet.}" ;; esac
+        done
+        echo "up $(cat /sys/class/net/eth0/address)"
+
+        network() {
+            ip link set eth0 up
+            cat > /lease << 'END'
+        #!/bin/busybox sh
+        [ "$1" = bound ] || exit 0
+        ip addr flush dev eth0
+        ip addr add "$ip/$mask" dev eth0
+        echo "address $ip $hostname"
+        END
+            chmod +x /lease
+            udhcpc -q -f -i eth0 -s /lease -t 10 -T 2 -O hostname 2> /dev/null
+        }
+        # may or cannot, what is tried, the command: one line with yes or no.
+        try() {
+            what="$1 $2"
+            shift 2
+            if timeout 8 "$@" > /dev/null 2>&1 < /dev/null; then echo "try $what yes"; else echo "try $what no"; fi
+        }
+        attack() {
+            try may "ask the gateway for its MAC" arping -q -c 2 -w 3 -I eth0 "$gateway"
+            try cannot "ask another desktop for its MAC" arping -q -c 2 -w 3 -I eth0 "$peer"
+            try cannot "ping another desktop" ping -c 2 -W 2 "$peer"
+            try cannot "open RDP of another desktop" nc -w 3 "$peer" 3389 -e true
+            mac=$(arping -c 1 -w 3 -I eth0 "$gateway" | sed -n 's/.*[[]\\(.*\\)[]].*/\\1/p')
+            arp -s "$peer" "$mac"
+            try cannot "open RDP of another desktop by the gateway's MAC" nc -w 3 "$peer" 3389 -e true
+            arp -d "$peer"
+            ip route replace "$peer/32" via "$gateway"
+            try cannot "ping another desktop through the gateway" ping -c 2 -W 2 "$peer"
+            try cannot "open RDP of another desktop through the gateway" nc -w 3 "$peer" 3389 -e true
+            ip route replace default via "$gateway"
+            try cannot "ping the gateway" ping -c 2 -W 2 "$gateway"
+            try cannot "open a service of dom0 on the gateway's address" nc -w 3 "$gateway" 8443 -e true
+            try cannot "open a service of dom0 on its LAN address" nc -w 3 "$lan" 8443 -e true
+            try cannot "ping dom0's LAN address" ping -c 2 -W 2 "$lan"
+            try cannot "ask dom0 for its LAN address's MAC" arping -q -c 2 -w 3 -I eth0 "$lan"
+            ip addr add "$peer/32" dev eth0
+            try cannot "ping with another's address" ping -c 2 -W 2 -I "$peer" "$gateway"
+            try cannot "ask for a MAC with another's address" arping -q -c 2 -w 3 -s "$peer" -I eth0 "$gateway"
+            arping -q -U -c 2 -w 3 -s "$peer" -I eth0 "$peer" > /dev/null 2>&1
+            ip addr del "$peer/32" dev eth0
+            ip link set eth0 down
+            ip link set eth0 address "$forged"
+            ip link set eth0 up
+            ip route replace default via "$gateway"
+            try cannot "ask for a MAC with a forged MAC" arping -q -c 2 -w 3 -I eth0 "$gateway"
+            try cannot "get an address for a forged MAC" udhcpc -q -f -n -i eth0 -s /bin/true -t 3 -T 1
+            echo done
+        }
+
+        case $deed in
+            poweroff) poweroff -f ;;
+            reboot) reboot -f ;;
+            crash) echo c > /proc/sysrq-trigger ;;
+            listen)
+                network
+                echo listening
+                while true; do nc -l -p 3389 -e /bin/echo hello; done
+                ;;
+            attack)
+                network
+                (while true; do nc -l -p 3389 -e /bin/echo hello; done) &
+                until [ -e /proc/net/tcp ] && grep -q ':0D3D 00000000:0000 0A' /proc/net/tcp; do usleep 10000; done
+                sleep 15
+                attack
+                ;;
         esac
         count=0
         while true; do
             count=$((count + 1))
-            echo "tick $count $(/bin/busybox cat /sys/class/net/eth0/address)"
-            /bin/busybox usleep 200000
+            echo "tick $count $(cat /sys/class/net/eth0/address)"
+            usleep 200000
         done
 
         """

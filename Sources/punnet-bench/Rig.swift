@@ -10,6 +10,8 @@ final class Rig: Sendable {
     /// What a guest does once it is up.
     enum Deed: String, Sendable {
         case idle, poweroff, reboot, crash
+        /// With a network: serving a port; or trying what it must not.
+        case listen, attack
     }
 
     /// Of these trials alone, so that no desktop of the appliance is ever taken for one of them.
@@ -20,6 +22,7 @@ final class Rig: Sendable {
     let network: any AddressBook
     let boot: BootMode
     let work: String
+    let subnet: IPv4Subnet
     private let image: StoredImage
     private let ramdisk: String
 
@@ -27,6 +30,7 @@ final class Rig: Sendable {
         var logger = Logger(label: "punnet-bench") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .notice
         self.work = work
+        self.subnet = subnet
         self.boot = boot
         let mode: NetworkSettings.Mode =
             usesLibvirt
@@ -55,17 +59,21 @@ final class Rig: Sendable {
     }
 
     /// A plan for one guest, with its overlay laid.
-    func plan(desktop: UInt32, generation: UInt32, does deed: Deed, memory: ByteCount = .mebibytes(160)) async throws -> DomainPlan {
+    func plan(
+        desktop: UInt32, generation: UInt32, does deed: Deed, memory: ByteCount = .mebibytes(160), facts: String = ""
+    ) async throws -> DomainPlan {
         let id = DesktopID(rawValue: desktop)
         let generation = Generation(rawValue: generation)
         let name = OverlayName(desktop: id, generation: generation)
         try await disks.removeOverlay(name)
         let overlay = try await disks.layOverlay(of: image.blankOverlay, for: name)
-        guard let addresses = network.addresses(of: Place(rawValue: 200 + Int(desktop))) else { throw BenchError("the network is too small") }
+        guard let addresses = network.addresses(of: Place(rawValue: 200 + Int(desktop))) else {
+            throw BenchError("the network is too small")
+        }
         return DomainPlan(
             uuid: DomainUUID(installation: Self.installation, desktop: id, generation: generation), name: "bench-\(desktop)-g\(generation)",
             boot: boot, kernel: image.kernel, ramdisk: ramdisk,
-            commandLine: "console=hvc0 quiet net.ifnames=0 mitigations=off panic=0 punnet.deed=\(deed.rawValue)",
+            commandLine: "console=hvc0 quiet net.ifnames=0 mitigations=off panic=0 punnet.deed=\(deed.rawValue) \(facts)",
             profile: Profile(vcpus: 1, memory: memory), overlay: overlay, mac: addresses.mac, address: addresses.address)
     }
 

@@ -7,7 +7,7 @@ import XenHypervisor
 
 struct XenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "xen", abstract: "What runs desktops, on real Xen.", subcommands: [XenContract.self, XenPause.self])
+        commandName: "xen", abstract: "What runs desktops, on real Xen.", subcommands: [XenContract.self, XenPause.self, XenGuard.self])
 }
 
 /// What both commands need of the lab.

@@ -8,7 +8,9 @@ struct VirtualNetworkTests {
 
     init() throws { connection = try LibvirtConnection("test:///default") }
 
-    private func definition(_ name: String, places: Int = 3, mark: String = "first", reach: NetworkDefinition.Reach = .isolated) -> NetworkDefinition {
+    private func definition(
+        _ name: String, places: Int = 3, mark: String = "first", reach: NetworkDefinition.Reach = .isolated
+    ) -> NetworkDefinition {
         NetworkDefinition(
             name: name, bridge: "pt-\(name)", gateway: "10.88.0.1", netmask: "255.255.255.0", reach: reach, namesAreServed: reach == .open,
             reservations: (1...places).map {

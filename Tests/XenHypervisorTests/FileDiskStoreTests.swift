@@ -21,14 +21,16 @@ struct FileDiskStoreTests {
     private func files(checksum: String? = nil) async throws -> ImageFiles {
         try await scratch.qemuImage("create", "-q", "-f", "qcow2", "\(scratch.path)/given.qcow2", "8M")
         return ImageFiles(
-            disk: "\(scratch.path)/given.qcow2", kernel: try scratch.write("vmlinuz", [1, 2, 3]), ramdisk: try scratch.write("initrd", [4, 5]),
-            diskChecksum: checksum)
+            disk: "\(scratch.path)/given.qcow2", kernel: try scratch.write("vmlinuz", [1, 2, 3]),
+            ramdisk: try scratch.write("initrd", [4, 5]), diskChecksum: checksum)
     }
 
     @Test func anImageIsTakenInWholeAndItsBlankOverlayLiesOverIt() async throws {
         let given = try await files()
         let told = Mutex<[(ByteCount, ByteCount)]>([])
-        let stored = try await store.takeIn(given, as: "debian-desktop", version: 2) { done, all in told.withLock { $0.append((done, all)) } }
+        let stored = try await store.takeIn(given, as: "debian-desktop", version: 2) { done, all in
+            told.withLock { $0.append((done, all)) }
+        }
         #expect(stored.disk == "\(scratch.path)/images/debian-desktop-2.qcow2")
         #expect(try [UInt8](file: stored.disk) == [UInt8](file: given.disk))
         #expect(try [UInt8](file: stored.kernel) == [1, 2, 3])
@@ -94,7 +96,8 @@ struct FileDiskStoreTests {
         #expect(try !scratch.files(in: "images").contains { $0.hasPrefix(".") })
     }
 
-    @Test(arguments: ["", "../evil", "Ärger", "UPPER", "a b", String(repeating: "a", count: 65)]) func aNameThatIsNoneIsRefused(name: String) async throws {
+    @Test(arguments: ["", "../evil", "Ärger", "UPPER", "a b", String(repeating: "a", count: 65)])
+    func aNameThatIsNoneIsRefused(name: String) async throws {
         let given = try await files()
         await #expect(throws: HypervisorError.self) { try await store.takeIn(given, as: name, version: 1) { _, _ in } }
         #expect(try scratch.files(in: "images").isEmpty)

@@ -32,7 +32,8 @@ struct NetworkTests {
     }
 
     @Test func theHostsFileHasALineForEveryPlace() {
-        let settings = NetworkSettings(mode: .bridge(hostsFile: "/h", processFile: "/p"), subnet: IPv4Subnet("10.9.0.0/28")!, internet: false)
+        let subnet = IPv4Subnet("10.9.0.0/28")!  // the text is a network
+        let settings = NetworkSettings(mode: .bridge(hostsFile: "/h", processFile: "/p"), subnet: subnet)
         let network = BridgeNetwork(settings, logger: quiet)
         #expect(network.places == 4)
         let lines = network.hosts.split(separator: "\n")
@@ -54,7 +55,8 @@ struct NetworkTests {
         #expect(open.contains("guard-internet.nft") && !open.contains("guard-closed.nft"))
     }
 
-    @Test(arguments: ["", "a\" accept #", "a;b", "sixteen-bytes-xx", "a b", "a\nb"]) func aBridgeNameThatCouldWriteRulesIsRefused(name: String) {
+    @Test(arguments: ["", "a\" accept #", "a;b", "sixteen-bytes-xx", "a b", "a\nb"])
+    func aBridgeNameThatCouldWriteRulesIsRefused(name: String) {
         let settings = NetworkSettings(bridge: name, subnet: subnet)
         #expect(throws: HypervisorError.self) { try NetworkGuard(settings: settings, logger: quiet).rules() }
     }
