@@ -5,7 +5,7 @@ import Foundation
 /// What is told to administrators about the room as it stands.
 extension Broker {
     func roomReport() async throws(BrokerError) -> RoomReport {
-        guard hasBegun else { throw .unavailable }
+        guard isServing else { throw .unavailable }
         let capacity = room.capacity
         let memory = capacity.map {
             RoomReport.Memory(total: $0.total, forDesktops: $0.memory, promised: room.promised.memory)

@@ -18,8 +18,12 @@ public actor Broker: Service {
     let logger: Logger
 
     private(set) var room: Room
-    /// Whether what was found at the start has been adopted; before, nobody is served.
-    private(set) var hasBegun = false
+    private enum Phase { case starting, serving, stopped }
+    private var phase = Phase.starting
+    /// Who waits until what was found at the start has been adopted.
+    private var early: [CheckedContinuation<Void, Never>] = []
+    /// Whether seats and administrators are served.
+    var isServing: Bool { phase == .serving }
     /// What is wrong with the whole server, by what found it.
     private(set) var troubles: [String: String] = [:]
 
@@ -61,16 +65,8 @@ public actor Broker: Service {
         recorder = Recorder(store: store) { [weak self] in await self?.deliver($0) }
         keeper = PoolKeeper(host: host, disks: disks, readiness: Readiness()) { [weak self] in await self?.deliver($0) }
         try await begin()
-        let events = host.events
-        await withGracefulShutdownHandler {
-            await withTaskCancellationHandler {
-                for await event in events { deliver(.domainEnded(event.uuid, event.kind)) }
-            } onCancel: {
-                Task { await self.stop() }
-            }
-        } onGracefulShutdown: {
-            Task { await self.stop() }
-        }
+        for await event in host.events.cancelOnGracefulShutdown() { deliver(.domainEnded(event.uuid, event.kind)) }
+        await stop()
     }
 
     private func begin() async throws {
@@ -84,7 +80,9 @@ public actor Broker: Service {
                     stored: stored,
                     seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
                     domains: domains, overlays: overlays)))
-        hasBegun = true
+        phase = .serving
+        for waiting in early { waiting.resume() }
+        early = []
         logger.notice(
             "room adopted",
             metadata: [
@@ -93,8 +91,9 @@ public actor Broker: Service {
             ])
     }
 
+    /// Breaks off what waits. What was decided is still written; domains, links and leases stay.
     private func stop() async {
-        hasBegun = false
+        phase = .stopped
         timer?.task.cancel()
         timer = nil
         await keeper.stop()
@@ -102,6 +101,15 @@ public actor Broker: Service {
         streams = [:]
         for (_, claim) in claims { claim.resume(returning: .failure(.unavailable)) }
         claims = [:]
+        for condition in conditions { condition.continuation.resume() }
+        conditions = []
+        await recordsWritten()
+    }
+
+    /// Waits until the room is what was found, so that nobody is judged by an empty one.
+    private func adopted() async {
+        guard phase == .starting else { return }
+        await withCheckedContinuation { early.append($0) }
     }
 
     var now: Instant { Instant(sinceStart: start.duration(to: clock.now)) }
@@ -174,7 +182,7 @@ public actor Broker: Service {
     }
 
     private func setTimer() {
-        guard let deadline = room.nextDeadline, hasBegun || !room.desktops.isEmpty else { return }
+        guard let deadline = room.nextDeadline, phase != .stopped else { return }
         if let timer, timer.at <= deadline { return }
         timer?.task.cancel()
         let instant = start + deadline.sinceStart
@@ -242,7 +250,7 @@ public actor Broker: Service {
 
     /// Takes a seat's claim in and waits for what comes of it; the wait ends when the task is cancelled, the decision stands.
     func claim(_ seat: SeatID, bootID: String, from address: String, ticket: TicketHash) async -> Result<Lent, BrokerError> {
-        guard hasBegun else { return .failure(.unavailable) }
+        guard isServing else { return .failure(.unavailable) }
         let id = ClaimID(rawValue: nextClaim)
         nextClaim += 1
         return await withTaskCancellationHandler {
@@ -267,7 +275,7 @@ public actor Broker: Service {
         nextStream += 1
         streams[seat]?.continuation.finish()
         let (stream, continuation) = AsyncStream.makeStream(of: SeatEvent.self, bufferingPolicy: .bufferingNewest(16))
-        guard hasBegun else {
+        guard isServing else {
             continuation.finish()
             return stream
         }
@@ -306,6 +314,7 @@ public actor Broker: Service {
 /// What the relay asks: which ticket is good, and for which desktop.
 extension Broker: TicketDesk {
     public func admit(ticket: [UInt8], from address: String, link: LinkID) async -> Admission {
+        await adopted()
         let hash = TicketHash(bytes: ticket)
         guard let open = room.sessions.values.first(where: { $0.session.ticket == hash }), open.phase == .handedOut,
             open.session.address == address, let desktop = room.desktops[open.session.desktop],
@@ -315,15 +324,18 @@ extension Broker: TicketDesk {
     }
 
     public func linkOpened(_ link: LinkID, session: Int64) async {
+        await adopted()
         deliver(.linkOpened(SessionID(rawValue: session), link.rawValue))
     }
 
     public func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd) async {
+        await adopted()
         logger.info("link closed", metadata: ["session": "\(session)", "link": "\(link)", "cause": "\(cause)"])
         deliver(.linkClosed(SessionID(rawValue: session), link.rawValue))
     }
 
     public func linksAre(_ open: [OpenLink]) async {
+        await adopted()
         deliver(
             .linksAre(
                 open.reduce(into: [:]) { $0[SessionID(rawValue: $1.session), default: []].insert($1.link.rawValue) }))

@@ -14,7 +14,7 @@ extension Room {
         nextDesktop = stored.nextDesktop
         nextSession = stored.nextSession
 
-        let open = Dictionary(uniqueKeysWithValues: stored.openSessions.map { ($0.id, $0) })
+        let open = Dictionary(uniqueKeysWithValues: stored.sessions.map { ($0.id, $0) })
         let domains = Dictionary(snapshot.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
         var vouchedFor: Set<OverlayName> = []
         for desktop in stored.desktops.sorted(by: { $0.id < $1.id }) {
@@ -22,7 +22,7 @@ extension Room {
                 vouchedFor.insert(OverlayName(desktop: desktop.id, generation: desktop.generation))
             }
         }
-        for session in stored.openSessions where sessions[session.id] == nil && self.desktops[session.desktop]?.state != .retiring {
+        for session in stored.sessions where sessions[session.id] == nil && self.desktops[session.desktop]?.state != .retiring {
             record([.sessionEnded(session.id, .desktopDied)], .held(session.desktop))
         }
         for domain in snapshot.domains where domain.uuid.installation == installation && self.desktop(with: domain.uuid) == nil {

@@ -55,7 +55,7 @@ extension Room {
             session: session, phase: .committing, claims: [claim], deadline: now + settings.handOutDeadline)
         guard let leased = desktops[desktop.id] else { return }
         record(
-            [.sessionBegan(session, seat: seats[claim.seat]?.name ?? "", desktop: desktop.name), .desktopChanged(leased)],
+            [.sessionBegan(session, desktopName: desktop.name, seatName: seats[claim.seat]?.name ?? ""), .desktopChanged(leased)],
             .leased(session.id))
     }
 

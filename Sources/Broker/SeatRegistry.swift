@@ -44,7 +44,7 @@ public final class SeatRegistry: Sendable {
         return seats.map { seat in
             let session = room.sessions.values.first { $0.session.seat == seat.id }
             return SeatReport(
-                id: seat.id, name: seat.name, lab: room.labs[seat.lab]?.name ?? "", enrolled: seat.isEnrolled,
+                id: seat.id, name: seat.name, lab: room.labs[seat.lab]?.name ?? "", enrolled: seat.enrolled != nil,
                 present: room.seats[seat.id]?.isPresent ?? false,
                 desktop: session.flatMap { room.desktops[$0.session.desktop]?.name })
         }

@@ -45,7 +45,7 @@ extension Broker {
     }
 
     func end(_ id: SessionID, of seat: SeatID?, reason: EndReason) throws(BrokerError) {
-        guard hasBegun else { throw .unavailable }
+        guard isServing else { throw .unavailable }
         guard let open = room.sessions[id] else { throw .unknownSession(id) }
         if let seat, open.session.seat != seat { throw .notYourSession(id) }
         deliver(.end(id, reason))

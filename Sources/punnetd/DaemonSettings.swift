@@ -16,7 +16,6 @@ struct DaemonSettings: Sendable, Equatable {
     var httpsHost: String
     var httpsPort: Int
     var relayPort: Int
-    var relayUser: String
     var adminGroup: String
     var networkMode: NetworkMode
     var bridge: String
@@ -35,7 +34,6 @@ struct DaemonSettings: Sendable, Equatable {
         case httpsAddress = "https.address"
         case httpsPort = "https.port"
         case relayPort = "relay.port"
-        case relayUser = "relay.user"
         case adminGroup = "admin.group"
         case networkMode = "network.mode"
         case bridge = "network.bridge"
@@ -53,7 +51,6 @@ struct DaemonSettings: Sendable, Equatable {
             case .httpsAddress: "0.0.0.0"
             case .httpsPort: "443"
             case .relayPort: "3389"
-            case .relayUser: "punnet-relay"
             case .adminGroup: "punnet-admin"
             case .networkMode: "libvirt"
             case .bridge: "punnet0"
@@ -72,7 +69,7 @@ struct DaemonSettings: Sendable, Equatable {
             case .data, .runtime, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
             case .httpsAddress: "an IPv4 address of this server, or 0.0.0.0 for all"
             case .httpsPort, .relayPort: "a port, 1 to 65535"
-            case .relayUser, .adminGroup: "a name of 1 to 32 letters, digits, '-' and '_'"
+            case .adminGroup: "a name of 1 to 32 letters, digits, '-' and '_'"
             case .networkMode: NetworkMode.allCases.map(\.rawValue).joined(separator: " or ")
             case .bridge: "a bridge's name of 1 to 15 letters, digits, '-' and '_'"
             case .subnet: "an IPv4 network with 8 to 28 network bits and no host bits, as 10.88.0.0/24"
@@ -85,12 +82,15 @@ struct DaemonSettings: Sendable, Equatable {
 
     /// Why the daemon does not start.
     enum Refusal: Error, Equatable, CustomStringConvertible {
+        case noSetting(String)
         case value(key: String, value: String, range: String)
         case unknownKey(String, file: String)
         case unreadable(file: String, reason: String)
 
         var description: String {
             switch self {
+            case .noSetting(let text):
+                "'\(text)' is no setting; write one of \(Key.allCases.map(\.rawValue).joined(separator: ", ")) with '=' and its value"
             case .value(let key, let value, let range): "setting '\(key)' has the value '\(value)'; it must be \(range)"
             case .unknownKey(let key, let file):
                 "'\(file)' has the unknown setting '\(key)'; the settings are \(Key.allCases.map(\.rawValue).joined(separator: ", "))"
@@ -119,6 +119,17 @@ struct DaemonSettings: Sendable, Equatable {
             given, EnvironmentVariablesProvider(environmentVariables: environment).prefixKeys(with: "punnet"), yaml,
         ])
         return try DaemonSettings { config.string(forKey: keyOf($0), default: $0.defaultValue) }
+    }
+
+    /// Reads settings as they are given on the command line, `key=value`; a later one replaces an earlier.
+    static func flags(_ texts: [String]) throws(Refusal) -> [Key: String] {
+        var flags: [Key: String] = [:]
+        for text in texts {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let key = Key(rawValue: String(parts[0])) else { throw .noSetting(text) }
+            flags[key] = String(parts[1])
+        }
+        return flags
     }
 
     private static func keyOf(_ key: Key) -> ConfigKey {
@@ -174,7 +185,7 @@ struct DaemonSettings: Sendable, Equatable {
         httpsHost = try checked(.httpsAddress) { IPv4Address($0)?.description }
         httpsPort = try checked(.httpsPort, number(1...65_535))
         relayPort = try checked(.relayPort, number(1...65_535))
-        relayUser = try checked(.relayUser, name(upTo: 32))
+        relayUser = try checked(name(upTo: 32))
         adminGroup = try checked(.adminGroup, name(upTo: 32))
         networkMode = try checked(.networkMode, NetworkMode.init(rawValue:))
         bridge = try checked(.bridge, name(upTo: 15))

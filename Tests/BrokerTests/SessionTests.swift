@@ -13,7 +13,7 @@ struct SessionTests {
         #expect(second.session == first.session)
         #expect(history.answer(to: second.id) == .success(.desktop(first.session!, resumed: true)))
         #expect(history.room.sessions[first.session!]?.session.ticket != ticket)
-        #expect(try await world.store.room().openSessions.first?.ticket == history.room.sessions[first.session!]?.session.ticket)
+        #expect(try await world.store.room().sessions.first?.ticket == history.room.sessions[first.session!]?.session.ticket)
         #expect(world.violations == [])
     }
 

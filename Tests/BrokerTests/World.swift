@@ -141,7 +141,7 @@ final class World {
     func unpause(_ session: SessionID, _ uuid: DomainUUID) async throws -> RoomEvent {
         let stored = try await store.room()
         require(
-            stored.openSessions.contains { $0.id == session && $0.desktop == uuid.desktop && $0.generation == uuid.generation },
+            stored.sessions.contains { $0.id == session && $0.desktop == uuid.desktop && $0.generation == uuid.generation },
             "session \(session) is handed out without a lease on the disk")
         require(leasedTo[uuid, default: session] == session, "domain \(uuid) is leased a second time")
         leasedTo[uuid] = session
