@@ -14,6 +14,7 @@ public final class StoragePool: Sendable {
 
     deinit { virStoragePoolFree(pointer) }
 
+    /// Whether it is started.
     public var isActive: Bool {
         get throws(LibvirtError) {
             let answer = virStoragePoolIsActive(pointer)
@@ -27,10 +28,13 @@ public final class StoragePool: Sendable {
         get throws(LibvirtError) { try adopted(virStoragePoolGetXMLDesc(pointer, 0), "virStoragePoolGetXMLDesc") }
     }
 
+    /// Makes its volumes usable.
     public func start() throws(LibvirtError) { try LibvirtError.check(virStoragePoolCreate(pointer, 0), "virStoragePoolCreate") }
 
+    /// Ends its use; the files stay.
     public func stop() throws(LibvirtError) { try LibvirtError.check(virStoragePoolDestroy(pointer), "virStoragePoolDestroy") }
 
+    /// Forgets the definition; the files stay.
     public func undefine() throws(LibvirtError) { try LibvirtError.check(virStoragePoolUndefine(pointer), "virStoragePoolUndefine") }
 
     /// Whether libvirtd starts it by itself.
