@@ -25,8 +25,7 @@ extension StoreChange {
                 Self.changing(desktop).inserting([desktop.state.word, now], at: 1) + [desktop.id.rawValue],
                 orElse: .unknown(kind: "desktop", id: String(desktop.id.rawValue)))
         case .desktopRemoved(let id):
-            try Self.run(
-                db, "DELETE FROM desktop WHERE id = ?", [id.rawValue], orElse: .unknown(kind: "desktop", id: String(id.rawValue)))
+            try Self.run(db, "DELETE FROM desktop WHERE id = ?", [id.rawValue])
         case .sessionBegan(let session, let desktopName, let seatName):
             try Self.use(session.id, in: db)
             try Self.run(
@@ -45,8 +44,7 @@ extension StoreChange {
                 orElse: .unknown(kind: "open session", id: String(id.rawValue)))
         case .sessionEnded(let id, let reason):
             try Self.run(
-                db, "UPDATE session SET ended = ?, reason = ? WHERE id = ? AND ended IS NULL", [now, reason.rawValue, id.rawValue],
-                orElse: .unknown(kind: "open session", id: String(id.rawValue)))
+                db, "UPDATE session SET ended = ?, reason = ? WHERE id = ? AND ended IS NULL", [now, reason.rawValue, id.rawValue])
         }
     }
 

@@ -89,11 +89,13 @@ public enum StoreChange: Hashable, Sendable {
     case desktopAdded(Desktop)
     /// The desktop's generation, state, making and fingerprint are now these.
     case desktopChanged(Desktop)
+    /// One that is not there is no error: that it is gone is a fact.
     case desktopRemoved(DesktopID)
     /// The lease: it goes together with the change that makes its desktop `leased`. The names are kept for the history.
     case sessionBegan(Session, desktopName: String, seatName: String)
     /// The session has another ticket, or is used from another address.
     case sessionTicket(SessionID, TicketHash, address: String)
-    /// It goes together with the change by which its desktop is no longer `leased`.
+    /// It goes together with the change by which its desktop is no longer `leased`. A session that is not open is no error: its lease may
+    /// never have reached the disk.
     case sessionEnded(SessionID, EndReason)
 }
