@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what is not set here, xen-lab and its other parts set
 # The emulated machine: start, power cut, stop. Its folder holds
 #
 #   disk.qcow2      what it wrote, over the cached image; image.env names that image
@@ -43,7 +43,6 @@ machine_start() {
             --https) https=$2; shift 2 ;;
             --rdp) rdp=$2; shift 2 ;;
             --no-wait) wait=; shift ;;
-            --run) run=$(realpath -m "$2"); shift 2 ;;
             *) fail "start knows no option $1; --help lists them." ;;
         esac
     done
@@ -81,7 +80,7 @@ machine_start() {
         options+=(-netdev "user,id=lan,restrict=on,hostfwd=tcp:$address:$https-:443,hostfwd=tcp:$address:$rdp-:3389")
     fi
     # /dev/kvm alone proves nothing: it opens on machines where Xen does not run on it.
-    if [ -w /dev/kvm ] && grep -q -E -w 'vmx|svm' /proc/cpuinfo; then options+=(-accel kvm); else options+=(-accel tcg,thread=multi); fi
+    if [ -w /dev/kvm ] && grep -q -E -w 'vmx|svm' /proc/cpuinfo; then options+=(-accel kvm); else options+=(-accel "tcg,thread=multi"); fi
     [ -z "$packages" ] || options+=(-drive "file=$packages,format=raw,if=virtio,readonly=on")
     rm -f "$run"/{channel,port,monitor}.sock "$run/console.log"
     printf 'network=%s\nhttps=%s\nrdp=%s\naddress=%s\n' "$network" "$https" "$rdp" \
@@ -155,7 +154,6 @@ machine_stop() {
     while [ $# -gt 0 ]; do
         case $1 in
             --purge) purge=yes; shift ;;
-            --run) run=$(realpath -m "$2"); shift 2 ;;
             *) fail "stop knows no option $1; --help lists them." ;;
         esac
     done
