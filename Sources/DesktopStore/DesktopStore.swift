@@ -84,8 +84,10 @@ public final class DesktopStore: Sendable {
         try await write { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
     }
 
-    /// Waits for what is being written and closes the file. Calls that come later fail. May be called again.
+    /// Waits for what is being written, brings the log into the file, and closes it. Calls that come later fail. May be called again.
     public func close() throws(StoreError) {
+        // Where this fails nothing is lost: what is only in the log stays there, and is found when the file is opened again.
+        _ = try? pool.barrierWriteWithoutTransaction { try $0.checkpoint(.truncate) }
         do { try pool.close() } catch { throw Self.mapped(error, file: file) }
     }
 }
