@@ -1,0 +1,76 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "punnet",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "punnetd", targets: ["punnetd"]),
+        .executable(name: "punnet-relay", targets: ["punnet-relay"]),
+        .executable(name: "punnet", targets: ["punnet"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CXenLight", pkgConfig: "xenlight", providers: [.apt(["libxen-dev"])]),
+        .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
+        .target(name: "DesktopModel"),
+        .target(name: "XenLight", dependencies: ["CXenLight"]),
+        .target(name: "Libvirt", dependencies: ["CLibvirt"]),
+        .target(name: "Identity", dependencies: ["COpenSSL"]),
+        .target(name: "Hypervisor", dependencies: ["DesktopModel"]),
+        .target(
+            name: "XenHypervisor",
+            dependencies: [
+                "Hypervisor", "XenLight", "Libvirt", "Identity", logging, .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
+        .target(
+            name: "DesktopStore", dependencies: ["DesktopModel", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+        .target(name: "Broker", dependencies: ["DesktopModel", "Hypervisor", "DesktopStore", "Identity", "Relay", logging, lifecycle]),
+        .target(name: "SystemdNotify"),
+        .target(name: "Relay", dependencies: ["Identity"] + nio + [logging, lifecycle]),
+        .target(name: "ControlAPI", dependencies: []),
+        .target(
+            name: "ControlServer",
+            dependencies: [
+                "ControlAPI", "Broker", logging, lifecycle,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+            ]),
+        .executableTarget(
+            name: "punnetd",
+            dependencies: [
+                "Broker", "ControlServer", "XenHypervisor", "DesktopStore", "Identity", "Relay", "SystemdNotify", logging, lifecycle, arguments,
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ]),
+        .executableTarget(name: "punnet-relay", dependencies: ["Relay", "SystemdNotify", logging, lifecycle, arguments]),
+        .executableTarget(
+            name: "punnet",
+            dependencies: ["ControlAPI", arguments, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
+
+        .testTarget(name: "IdentityTests", dependencies: ["Identity", "COpenSSL"]),
+        .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,49 @@
+import DesktopModel
+
+/// Why the broker did not do what it was asked.
+public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The seat belongs to no lab that can serve it, or its lab keeps no desktops.
+    case noDesktops(lab: String)
+    case unknownLab(String)
+    case unknownImage(String)
+    case unknownDesktop(String)
+    case unknownSeat(String)
+    case unknownSession(SessionID)
+    /// The session is another seat's.
+    case notYourSession(SessionID)
+    /// The one-time word is wrong, used or expired; nobody is told which.
+    case wordRefused
+    case nameTaken(kind: String, name: String)
+    /// Something still needs it.
+    case inUse(kind: String, name: String, by: String)
+    case invalid(field: String, value: String, remedy: String)
+    /// It does not fit the server: what would, and what was asked for.
+    case doesNotFit(asked: Int, holds: Int, profile: Profile)
+    /// The lease could not be written to the disk, or the store cannot be read.
+    case storage(String)
+    /// Xen, the disks or the network refused.
+    case hypervisor(String)
+    /// The broker is ending, or has just begun.
+    case unavailable
+
+    public var description: String {
+        switch self {
+        case .noDesktops(let lab): "lab '\(lab)' keeps no desktops: set its size with 'punnet lab set \(lab) --size N'"
+        case .unknownLab(let name): "there is no lab '\(name)'; 'punnet lab list' shows them"
+        case .unknownImage(let name): "there is no image '\(name)'; 'punnet image list' shows them"
+        case .unknownDesktop(let name): "there is no desktop '\(name)'; 'punnet desktop list' shows them"
+        case .unknownSeat(let name): "there is no seat '\(name)'; 'punnet seat list' shows them"
+        case .unknownSession(let id): "there is no open session \(id); 'punnet session list' shows them"
+        case .notYourSession(let id): "session \(id) belongs to another seat"
+        case .wordRefused: "the word is wrong, used or expired; 'punnet seat add' gives a new one"
+        case .nameTaken(let kind, let name): "there is already a \(kind) named '\(name)'; choose another name"
+        case .inUse(let kind, let name, let user): "\(kind) '\(name)' is still needed by \(user)"
+        case .invalid(let field, let value, let remedy): "\(field) '\(value)' is not possible: \(remedy)"
+        case .doesNotFit(let asked, let holds, let profile):
+            "this server holds \(holds) desktops of \(profile.vcpus) vCPU and \(profile.memory); \(asked) were asked for"
+        case .storage(let detail): "the database could not be written or read: \(detail)"
+        case .hypervisor(let detail): detail
+        case .unavailable: "punnetd is starting or stopping; try again in a moment"
+        }
+    }
+}

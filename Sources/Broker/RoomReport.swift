@@ -1,0 +1,160 @@
+import DesktopModel
+
+/// A moment of the calendar, in seconds since 1970, for people to read.
+public typealias CalendarSeconds = Int64
+
+/// The room at a glance.
+public struct RoomReport: Hashable, Sendable {
+    public struct Memory: Hashable, Sendable {
+        public let total: ByteCount
+        /// What desktops may have in all.
+        public let forDesktops: ByteCount
+        public let promised: ByteCount
+        public init(total: ByteCount, forDesktops: ByteCount, promised: ByteCount) {
+            self.total = total
+            self.forDesktops = forDesktops
+            self.promised = promised
+        }
+    }
+
+    public let labs: [LabReport]
+    public let memory: Memory?
+    public let diskFree: ByteCount?
+    public let diskTotal: ByteCount?
+    public let seatsPresent: Int
+    public let seats: Int
+    /// What is wrong with the whole server now, in plain words; empty when nothing is.
+    public let troubles: [String]
+    public init(
+        labs: [LabReport], memory: Memory?, diskFree: ByteCount?, diskTotal: ByteCount?, seatsPresent: Int, seats: Int, troubles: [String]
+    ) {
+        self.labs = labs
+        self.memory = memory
+        self.diskFree = diskFree
+        self.diskTotal = diskTotal
+        self.seatsPresent = seatsPresent
+        self.seats = seats
+        self.troubles = troubles
+    }
+}
+
+/// A lab with the state of its pool.
+public struct LabReport: Hashable, Sendable {
+    public let lab: Lab
+    /// `<image>-<version>`.
+    public let image: String
+    /// How many desktops are in each state, by the state's word.
+    public let desktops: [String: Int]
+    public let waiting: Int
+    public init(lab: Lab, image: String, desktops: [String: Int], waiting: Int) {
+        self.lab = lab
+        self.image = image
+        self.desktops = desktops
+        self.waiting = waiting
+    }
+}
+
+/// A desktop as a list shows it.
+public struct DesktopReport: Hashable, Sendable {
+    public let name: String
+    public let lab: String
+    public let state: DesktopState
+    public let generation: Generation
+    public let address: String
+    /// Since when it is in this state, if known.
+    public let since: CalendarSeconds?
+    /// Why it is not ready and what happens next; nil where the state says it all.
+    public let explanation: String?
+    public init(
+        name: String, lab: String, state: DesktopState, generation: Generation, address: String, since: CalendarSeconds?, explanation: String?
+    ) {
+        self.name = name
+        self.lab = lab
+        self.state = state
+        self.generation = generation
+        self.address = address
+        self.since = since
+        self.explanation = explanation
+    }
+}
+
+/// A seat as a list shows it.
+public struct SeatReport: Hashable, Sendable {
+    public let id: SeatID
+    public let name: String
+    public let lab: String
+    public let enrolled: Bool
+    /// Whether its event stream is open now.
+    public let present: Bool
+    public let desktop: String?
+    public init(id: SeatID, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?) {
+        self.id = id
+        self.name = name
+        self.lab = lab
+        self.enrolled = enrolled
+        self.present = present
+        self.desktop = desktop
+    }
+}
+
+/// A session as a list shows it.
+public struct SessionReport: Hashable, Sendable {
+    public let id: SessionID
+    public let seat: String
+    public let desktop: String
+    public let began: CalendarSeconds
+    public let ended: CalendarSeconds?
+    public let reason: EndReason?
+    /// Whether a link through the relay is open now.
+    public let connected: Bool
+    public init(id: SessionID, seat: String, desktop: String, began: CalendarSeconds, ended: CalendarSeconds?, reason: EndReason?, connected: Bool) {
+        self.id = id
+        self.seat = seat
+        self.desktop = desktop
+        self.began = began
+        self.ended = ended
+        self.reason = reason
+        self.connected = connected
+    }
+}
+
+/// What an administrator says of a new lab; nothing is checked yet.
+public struct LabDraft: Hashable, Sendable {
+    public var name: String
+    /// `<image>` for its newest version, or `<image>-<version>`.
+    public var image: String
+    public var vcpus: Int
+    public var memory: ByteCount
+    public var size: Int
+    public var grace: Duration
+    public var afterSession: AfterSession
+    public init(name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, grace: Duration, afterSession: AfterSession) {
+        self.name = name
+        self.image = image
+        self.vcpus = vcpus
+        self.memory = memory
+        self.size = size
+        self.grace = grace
+        self.afterSession = afterSession
+    }
+}
+
+/// What is to change in a lab; nil leaves it as it is. Nothing is checked yet.
+public struct LabChange: Hashable, Sendable {
+    public var image: String?
+    public var vcpus: Int?
+    public var memory: ByteCount?
+    public var size: Int?
+    public var grace: Duration?
+    public var afterSession: AfterSession?
+    public init(
+        image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, grace: Duration? = nil, afterSession: AfterSession? = nil
+    ) {
+        self.image = image
+        self.vcpus = vcpus
+        self.memory = memory
+        self.size = size
+        self.grace = grace
+        self.afterSession = afterSession
+    }
+}

@@ -1,0 +1,49 @@
+import DesktopModel
+
+/// What a seat is given with its desktop.
+public struct Lease: Hashable, Sendable {
+    public let session: SessionID
+    /// The desktop's name, for people.
+    public let desktop: String
+    /// The secret that lets this session, from its address, through the relay. Known to the seat alone.
+    public let ticket: String
+    public let account: Account
+    /// SHA-256 of the certificate that the desktop's RDP server shows, 32 bytes.
+    public let fingerprint: [UInt8]
+    /// Whether this is the session that the seat had before, since its start.
+    public let resumed: Bool
+    public let afterSession: AfterSession
+    /// How long the session is kept when the link is lost.
+    public let grace: Duration
+
+    public init(
+        session: SessionID, desktop: String, ticket: String, account: Account, fingerprint: [UInt8], resumed: Bool, afterSession: AfterSession,
+        grace: Duration
+    ) {
+        self.session = session
+        self.desktop = desktop
+        self.ticket = ticket
+        self.account = account
+        self.fingerprint = fingerprint
+        self.resumed = resumed
+        self.afterSession = afterSession
+        self.grace = grace
+    }
+}
+
+/// What comes of a claim.
+public enum ClaimAnswer: Hashable, Sendable {
+    case leased(Lease)
+    /// Every desktop is taken or being made: the seat's place in the line, from 1. It is told by an offer when its turn comes.
+    case waiting(place: Int)
+}
+
+/// What a seat is told while it listens.
+public enum SeatEvent: Hashable, Sendable {
+    /// Its place in the line, from 1, has changed.
+    case place(Int)
+    /// A desktop is kept for it: claim within `within`.
+    case offer(within: Duration)
+    /// Its session has ended.
+    case ended(SessionID, EndReason)
+}

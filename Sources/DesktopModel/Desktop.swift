@@ -1,0 +1,44 @@
+/// One place in a lab's pool. Domains come and go in it.
+public struct Desktop: Hashable, Sendable {
+    public let id: DesktopID
+    public let lab: LabID
+    /// Counts from 1 within the lab.
+    public let number: Int
+    /// `<lab>-<number>`, as people see it.
+    public let name: String
+    /// The address it has on the desktops' network.
+    public let place: Place
+    public var generation: Generation
+    public var state: DesktopState
+    /// What this generation was made from; nil before the first making.
+    public var image: ImageVersionID?
+    public var profile: Profile?
+    /// SHA-256 of the certificate that its RDP server showed in this generation, 32 bytes; nil until then.
+    public var fingerprint: [UInt8]?
+
+    public init(
+        id: DesktopID, lab: LabID, number: Int, name: String, place: Place, generation: Generation = .none, state: DesktopState = .empty,
+        image: ImageVersionID? = nil, profile: Profile? = nil, fingerprint: [UInt8]? = nil
+    ) {
+        self.id = id
+        self.lab = lab
+        self.number = number
+        self.name = name
+        self.place = place
+        self.generation = generation
+        self.state = state
+        self.image = image
+        self.profile = profile
+        self.fingerprint = fingerprint
+    }
+}
+
+/// A reserved address on the desktops' network: the MAC and IPv4 address are counted from it. From 1.
+///
+/// At most one desktop has a place at a time; the network's reservations are made for all places at once.
+public struct Place: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+    public var description: String { String(rawValue) }
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}

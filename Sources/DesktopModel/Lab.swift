@@ -1,0 +1,41 @@
+/// The hardware of a desktop.
+public struct Profile: Hashable, Sendable, Codable {
+    public var vcpus: Int
+    public var memory: ByteCount
+    public init(vcpus: Int, memory: ByteCount) {
+        self.vcpus = vcpus
+        self.memory = memory
+    }
+}
+
+/// What a seat does when its session has ended.
+public enum AfterSession: String, Sendable, Codable, Hashable, CaseIterable {
+    /// Ask for a fresh desktop for the next pupil.
+    case claimAgain = "claim-again"
+    /// Switch the Raspberry Pi off.
+    case shutDown = "shut-down"
+}
+
+/// A room: its image, its desktops' hardware, how many of them, and how sessions are treated.
+public struct Lab: Hashable, Sendable {
+    public let id: LabID
+    /// Lower-case letters, digits and hyphens; desktops are named after it.
+    public var name: String
+    public var image: ImageVersionID
+    public var profile: Profile
+    /// How many desktops the pool keeps, leased ones included.
+    public var size: Int
+    /// How long a session whose link is lost is kept for its seat.
+    public var grace: Duration
+    public var afterSession: AfterSession
+
+    public init(id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, afterSession: AfterSession) {
+        self.id = id
+        self.name = name
+        self.image = image
+        self.profile = profile
+        self.size = size
+        self.grace = grace
+        self.afterSession = afterSession
+    }
+}

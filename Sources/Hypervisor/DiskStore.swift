@@ -1,0 +1,94 @@
+import DesktopModel
+
+/// Where desktops' overlays and images' disks lie. One implementation is files in the data folder and libvirt's storage pool.
+///
+/// Every call may be made again. Calls may be made from any task and do not block its thread.
+public protocol DiskStore: Sendable {
+    /// Lays a copy of a blank overlay at the path that belongs to this desktop's generation, and tells the path.
+    ///
+    /// A file already there is an error (`alreadyExists`), since one overlay serves one domain.
+    func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String
+    /// Removes an overlay. One that is gone is no error.
+    func removeOverlay(_ overlay: OverlayName) async throws(HypervisorError)
+    /// Every overlay there is; files with names that are no overlay's are not told.
+    func overlays() async throws(HypervisorError) -> [OverlayName]
+    /// Takes in a golden disk with its kernel and ramdisk: copies the files, checks their checksums, makes the blank overlay.
+    ///
+    /// On failure nothing of it is left behind. Minutes for a large disk; `progress` is told the bytes copied so far and in all.
+    func takeIn(_ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void)
+        async throws(HypervisorError) -> StoredImage
+    /// Removes a version's files. What is gone is no error.
+    func removeImage(_ name: String, version: Int) async throws(HypervisorError)
+    /// What the file system that holds the overlays has, and has left.
+    func space() async throws(HypervisorError) -> DiskSpace
+}
+
+/// The name of one overlay: `<desktop>-<generation>.qcow2`, the desktop by its number. A name is never used twice.
+public struct OverlayName: Hashable, Sendable, CustomStringConvertible {
+    public let desktop: DesktopID
+    public let generation: Generation
+    public init(desktop: DesktopID, generation: Generation) {
+        self.desktop = desktop
+        self.generation = generation
+    }
+
+    /// Reads a file's name; nil where it is no overlay's.
+    public init?(fileName: String) {
+        guard fileName.hasSuffix(".qcow2") else { return nil }
+        let parts = fileName.dropLast(6).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, let desktop = UInt32(parts[0]), let generation = UInt32(parts[1]) else { return nil }
+        self.init(desktop: DesktopID(rawValue: desktop), generation: Generation(rawValue: generation))
+        guard self.fileName == fileName else { return nil }
+    }
+
+    public var fileName: String { "\(desktop)-\(generation).qcow2" }
+    public var description: String { fileName }
+}
+
+/// The files from which a version of an image is taken in.
+public struct ImageFiles: Hashable, Sendable {
+    /// Absolute paths.
+    public let disk: String
+    public let kernel: String
+    public let ramdisk: String
+    /// SHA-256 as lower-case hexadecimal, where the giver names it: it must then be so.
+    public let diskChecksum: String?
+    public init(disk: String, kernel: String, ramdisk: String, diskChecksum: String?) {
+        self.disk = disk
+        self.kernel = kernel
+        self.ramdisk = ramdisk
+        self.diskChecksum = diskChecksum
+    }
+}
+
+/// Where a version's files lie once taken in; absolute paths.
+public struct StoredImage: Hashable, Sendable {
+    public let disk: String
+    public let kernel: String
+    public let ramdisk: String
+    public let blankOverlay: String
+    /// SHA-256 of the disk, lower-case hexadecimal.
+    public let checksum: String
+    /// The size of the disk as a guest sees it.
+    public let diskSize: ByteCount
+    public init(disk: String, kernel: String, ramdisk: String, blankOverlay: String, checksum: String, diskSize: ByteCount) {
+        self.disk = disk
+        self.kernel = kernel
+        self.ramdisk = ramdisk
+        self.blankOverlay = blankOverlay
+        self.checksum = checksum
+        self.diskSize = diskSize
+    }
+}
+
+/// The size of a file system, what is left of it, and what overlays take of it now.
+public struct DiskSpace: Hashable, Sendable {
+    public let total: ByteCount
+    public let free: ByteCount
+    public let overlays: ByteCount
+    public init(total: ByteCount, free: ByteCount, overlays: ByteCount) {
+        self.total = total
+        self.free = free
+        self.overlays = overlays
+    }
+}

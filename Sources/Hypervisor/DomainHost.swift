@@ -1,0 +1,114 @@
+import DesktopModel
+
+/// What runs desktops: starts, parks and ends their domains. One implementation is Xen.
+///
+/// Every call may be made again: what is already so is no error. Calls name a domain by its UUID; the host finds it. Slow calls (`create`,
+/// `restore`, `save`, `destroy`) never hold up `pause`, `unpause` and `list`. Calls may be made from any task and do not block its thread.
+public protocol DomainHost: Sendable {
+    /// Builds the domain and leaves it paused. Seconds.
+    ///
+    /// On failure nothing of it is left behind. A domain of the same UUID that is already there: `alreadyExists`.
+    func create(_ plan: DomainPlan) async throws(HypervisorError)
+    /// Builds the domain from a memory save and leaves it paused. Seconds.
+    func restore(_ plan: DomainPlan, from save: String) async throws(HypervisorError)
+    /// Writes the memory of a running domain to a new file and leaves the domain suspended; destroy it then. Seconds.
+    func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError)
+    /// Stops its virtual CPUs. A domain that is gone: `noSuchDomain`.
+    func pause(_ domain: DomainUUID) async throws(HypervisorError)
+    /// Lets it run. A domain that is gone: `noSuchDomain`.
+    func unpause(_ domain: DomainUUID) async throws(HypervisorError)
+    /// Ends it at once and waits until it holds no memory. A domain that is gone is no error.
+    func destroy(_ domain: DomainUUID) async throws(HypervisorError)
+    /// Every domain there is but dom0, foreign ones included.
+    func domains() async throws(HypervisorError) -> [RunningDomain]
+    func capacity() async throws(HypervisorError) -> HostCapacity
+    /// Tells when a domain shuts down, crashes or is gone; it begins with what is so when it is first asked for. One reader.
+    var events: AsyncStream<DomainEvent> { get }
+}
+
+/// All that is needed to build one desktop's domain.
+public struct DomainPlan: Hashable, Sendable {
+    public let uuid: DomainUUID
+    /// `<desktop>-g<generation>`; Xen's console log is named after it.
+    public let name: String
+    public let boot: BootMode
+    public let kernel: String
+    public let ramdisk: String
+    public let commandLine: String
+    public let profile: Profile
+    /// The path of the overlay, a qcow2 file; it appears as `xvda`.
+    public let overlay: String
+    public let mac: MACAddress
+    public let address: IPv4Address
+
+    public init(
+        uuid: DomainUUID, name: String, boot: BootMode, kernel: String, ramdisk: String, commandLine: String, profile: Profile, overlay: String,
+        mac: MACAddress, address: IPv4Address
+    ) {
+        self.uuid = uuid
+        self.name = name
+        self.boot = boot
+        self.kernel = kernel
+        self.ramdisk = ramdisk
+        self.commandLine = commandLine
+        self.profile = profile
+        self.overlay = overlay
+        self.mac = mac
+        self.address = address
+    }
+}
+
+/// A domain as the hypervisor knows it now.
+public struct RunningDomain: Hashable, Sendable {
+    public enum Activity: Hashable, Sendable {
+        case running, paused
+        /// It has ended by itself and waits to be destroyed.
+        case shutDown
+        /// It is being taken apart.
+        case dying
+    }
+
+    public let uuid: DomainUUID
+    public let name: String
+    public let activity: Activity
+    public let memory: ByteCount
+    public init(uuid: DomainUUID, name: String, activity: Activity, memory: ByteCount) {
+        self.uuid = uuid
+        self.name = name
+        self.activity = activity
+        self.memory = memory
+    }
+}
+
+/// What happened to a domain without anyone asking for it.
+public struct DomainEvent: Hashable, Sendable {
+    public enum Kind: Hashable, Sendable {
+        /// The guest switched itself off or asked to be started anew.
+        case shutDown
+        case crashed
+        /// It is gone.
+        case died
+    }
+
+    public let uuid: DomainUUID
+    public let kind: Kind
+    public init(uuid: DomainUUID, kind: Kind) {
+        self.uuid = uuid
+        self.kind = kind
+    }
+}
+
+/// The server's memory and processors, as the hypervisor counts them.
+public struct HostCapacity: Hashable, Sendable {
+    public let totalMemory: ByteCount
+    public let freeMemory: ByteCount
+    /// What dom0 has.
+    public let controlMemory: ByteCount
+    public let processors: Int
+    public init(totalMemory: ByteCount, freeMemory: ByteCount, controlMemory: ByteCount, processors: Int) {
+        self.totalMemory = totalMemory
+        self.freeMemory = freeMemory
+        self.controlMemory = controlMemory
+        self.processors = processors
+    }
+}
