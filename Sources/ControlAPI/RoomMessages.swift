@@ -1,0 +1,211 @@
+/// `GET /api/v1/room`: the room at a glance.
+public struct RoomMessage: Hashable, Sendable, Codable {
+    /// Memory in bytes.
+    public struct Memory: Hashable, Sendable, Codable {
+        public let total: Int64
+        /// What desktops may have in all.
+        public let forDesktops: Int64
+        public let promised: Int64
+        public init(total: Int64, forDesktops: Int64, promised: Int64) {
+            self.total = total
+            self.forDesktops = forDesktops
+            self.promised = promised
+        }
+    }
+
+    /// Disk in bytes; absent where the disk could not be asked.
+    public struct Disk: Hashable, Sendable, Codable {
+        public let free: Int64?
+        public let total: Int64?
+        public init(free: Int64?, total: Int64?) {
+            self.free = free
+            self.total = total
+        }
+    }
+
+    public let labs: [LabMessage]
+    public let memory: Memory?
+    public let disk: Disk
+    public let seatsPresent: Int
+    public let seats: Int
+    /// What is wrong with the whole server now, in plain words; empty when nothing is.
+    public let troubles: [String]
+
+    public init(labs: [LabMessage], memory: Memory?, disk: Disk, seatsPresent: Int, seats: Int, troubles: [String]) {
+        self.labs = labs
+        self.memory = memory
+        self.disk = disk
+        self.seatsPresent = seatsPresent
+        self.seats = seats
+        self.troubles = troubles
+    }
+}
+
+/// A lab with the state of its pool.
+public struct LabMessage: Hashable, Sendable, Codable {
+    public let name: String
+    /// `<image>-<version>`.
+    public let image: String
+    public let vcpus: Int
+    /// Bytes a desktop.
+    public let memory: Int64
+    /// How many desktops the pool keeps.
+    public let size: Int
+    public let graceSeconds: Int
+    /// `claim-again` or `shut-down`.
+    public let afterSession: String
+    /// How many desktops are in each state, by the state's word.
+    public let desktops: [String: Int]
+    /// How many seats wait for a desktop.
+    public let waiting: Int
+
+    public init(
+        name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, afterSession: String, desktops: [String: Int],
+        waiting: Int
+    ) {
+        self.name = name
+        self.image = image
+        self.vcpus = vcpus
+        self.memory = memory
+        self.size = size
+        self.graceSeconds = graceSeconds
+        self.afterSession = afterSession
+        self.desktops = desktops
+        self.waiting = waiting
+    }
+}
+
+/// `POST /api/v1/labs`
+public struct LabDraftMessage: Hashable, Sendable, Codable {
+    public let name: String
+    /// `<image>` for its newest version, or `<image>-<version>`.
+    public let image: String
+    public let vcpus: Int
+    /// Bytes a desktop.
+    public let memory: Int64
+    public let size: Int
+    public let graceSeconds: Int
+    /// `claim-again` or `shut-down`.
+    public let afterSession: String
+
+    public init(name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, afterSession: String) {
+        self.name = name
+        self.image = image
+        self.vcpus = vcpus
+        self.memory = memory
+        self.size = size
+        self.graceSeconds = graceSeconds
+        self.afterSession = afterSession
+    }
+}
+
+/// `PATCH /api/v1/labs/{name}`: what is absent stays as it is.
+public struct LabChangeMessage: Hashable, Sendable, Codable {
+    public let image: String?
+    public let vcpus: Int?
+    public let memory: Int64?
+    public let size: Int?
+    public let graceSeconds: Int?
+    public let afterSession: String?
+
+    public init(
+        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, graceSeconds: Int? = nil, afterSession: String? = nil
+    ) {
+        self.image = image
+        self.vcpus = vcpus
+        self.memory = memory
+        self.size = size
+        self.graceSeconds = graceSeconds
+        self.afterSession = afterSession
+    }
+}
+
+/// A desktop as a list shows it.
+public struct DesktopMessage: Hashable, Sendable, Codable {
+    public let name: String
+    public let lab: String
+    /// `empty`, `preparing`, `ready`, `leased`, `retiring` or `quarantined`.
+    public let state: String
+    /// Where the making stands, while it is preparing.
+    public let step: String?
+    /// Whose it is, while it is leased.
+    public let session: Int64?
+    public let generation: UInt32
+    public let address: String
+    public let since: Moment?
+    /// Why it is not ready and what happens next, where the state does not say it.
+    public let explanation: String?
+
+    public init(
+        name: String, lab: String, state: String, step: String?, session: Int64?, generation: UInt32, address: String, since: Moment?,
+        explanation: String?
+    ) {
+        self.name = name
+        self.lab = lab
+        self.state = state
+        self.step = step
+        self.session = session
+        self.generation = generation
+        self.address = address
+        self.since = since
+        self.explanation = explanation
+    }
+}
+
+/// A session as a list shows it.
+public struct SessionMessage: Hashable, Sendable, Codable {
+    public let id: Int64
+    public let seat: String
+    public let desktop: String
+    public let began: Moment
+    public let ended: Moment?
+    public let reason: String?
+    /// Whether a link through the relay is open now.
+    public let connected: Bool
+
+    public init(id: Int64, seat: String, desktop: String, began: Moment, ended: Moment?, reason: String?, connected: Bool) {
+        self.id = id
+        self.seat = seat
+        self.desktop = desktop
+        self.began = began
+        self.ended = ended
+        self.reason = reason
+        self.connected = connected
+    }
+}
+
+/// One numbered version of an image.
+public struct ImageMessage: Hashable, Sendable, Codable {
+    /// `<image>-<version>`.
+    public let name: String
+    public let image: String
+    public let version: Int
+    /// `pv` or `pvh`.
+    public let boot: String
+    /// The user whose account the desktops are entered by; the password is not told.
+    public let user: String
+    /// SHA-256 of the disk, in lower-case hexadecimal.
+    public let checksum: String
+    /// Bytes that a desktop's disk holds at its largest.
+    public let diskSize: Int64
+    public let minimumMemory: Int64
+
+    public init(
+        name: String, image: String, version: Int, boot: String, user: String, checksum: String, diskSize: Int64, minimumMemory: Int64
+    ) {
+        self.name = name
+        self.image = image
+        self.version = version
+        self.boot = boot
+        self.user = user
+        self.checksum = checksum
+        self.diskSize = diskSize
+        self.minimumMemory = minimumMemory
+    }
+}
+
+/// `POST /api/v1/images`: the folder on the appliance that holds the image, an absolute path.
+public struct ImageAddRequest: Hashable, Sendable, Codable {
+    public let folder: String
+    public init(folder: String) { self.folder = folder }
+}

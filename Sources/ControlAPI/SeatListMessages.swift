@@ -1,0 +1,44 @@
+/// A seat as a list shows it.
+public struct SeatListMessage: Hashable, Sendable, Codable {
+    public let id: Int64
+    public let name: String
+    public let lab: String
+    public let enrolled: Bool
+    /// Whether its event stream is open now.
+    public let present: Bool
+    /// The desktop it has, if any.
+    public let desktop: String?
+
+    public init(id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?) {
+        self.id = id
+        self.name = name
+        self.lab = lab
+        self.enrolled = enrolled
+        self.present = present
+        self.desktop = desktop
+    }
+}
+
+/// `POST /api/v1/seats`
+public struct SeatAddRequest: Hashable, Sendable, Codable {
+    public let name: String
+    public let lab: String
+    public init(name: String, lab: String) {
+        self.name = name
+        self.lab = lab
+    }
+}
+
+/// The answer to a new seat.
+public struct SeatAddAnswer: Hashable, Sendable, Codable {
+    /// The one-time word.
+    public let word: String
+    /// The complete line to type on the seat.
+    public let command: String
+    public let expiresInSeconds: Int
+    public init(word: String, command: String, expiresInSeconds: Int) {
+        self.word = word
+        self.command = command
+        self.expiresInSeconds = expiresInSeconds
+    }
+}

@@ -1,0 +1,136 @@
+/// `POST /api/v1/seats/enrol`: the one-time word of `punnet seat add`.
+public struct EnrolRequest: Hashable, Sendable, Codable {
+    public let word: String
+    public init(word: String) { self.word = word }
+}
+
+/// The answer to an enrolment. The token is given this once.
+public struct EnrolAnswer: Hashable, Sendable, Codable {
+    public let seat: Int64
+    public let name: String
+    public let token: String
+    public init(seat: Int64, name: String, token: String) {
+        self.seat = seat
+        self.name = name
+        self.token = token
+    }
+}
+
+/// `POST /api/v1/seat/claim`: the kernel's boot_id, a UUID of 36 characters, by which a start of the seat is known.
+public struct ClaimRequest: Hashable, Sendable, Codable {
+    public let bootID: String
+    public init(bootID: String) { self.bootID = bootID }
+}
+
+/// What a seat is given with its desktop.
+public struct LeaseMessage: Hashable, Sendable, Codable {
+    /// The account by which the desktop is entered over RDP.
+    public struct Account: Hashable, Sendable, Codable {
+        public let user: String
+        public let password: String
+        public init(user: String, password: String) {
+            self.user = user
+            self.password = password
+        }
+    }
+
+    public let session: Int64
+    /// The desktop's name, for people.
+    public let desktop: String
+    /// The secret that lets this session through the relay.
+    public let ticket: String
+    public let account: Account
+    /// SHA-256 of the desktop's RDP certificate: 32 lower-case hexadecimal pairs with colons between.
+    public let fingerprint: String
+    /// The relay's TCP port at the address where this was answered.
+    public let relayPort: Int
+    /// Whether this is the session that the seat had before, since its start.
+    public let resumed: Bool
+    /// What the seat does after the session: `claim-again` or `shut-down`.
+    public let afterSession: String
+    /// How long the session is kept when the link is lost.
+    public let graceSeconds: Int
+
+    public init(
+        session: Int64, desktop: String, ticket: String, account: Account, fingerprint: String, relayPort: Int, resumed: Bool,
+        afterSession: String, graceSeconds: Int
+    ) {
+        self.session = session
+        self.desktop = desktop
+        self.ticket = ticket
+        self.account = account
+        self.fingerprint = fingerprint
+        self.relayPort = relayPort
+        self.resumed = resumed
+        self.afterSession = afterSession
+        self.graceSeconds = graceSeconds
+    }
+}
+
+/// The answer to a claim: `{"state":"leased",…}` with status 200, or `{"state":"waiting","place":2}` with 202.
+public enum ClaimMessage: Hashable, Sendable, Codable {
+    case leased(LeaseMessage)
+    /// The seat's place in the line, from 1; an offer on its event stream tells when to claim again.
+    case waiting(place: Int)
+
+    private enum Key: String, CodingKey { case state, place }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        switch try container.decode(String.self, forKey: .state) {
+        case "leased": self = .leased(try LeaseMessage(from: decoder))
+        case "waiting": self = .waiting(place: try container.decode(Int.self, forKey: .place))
+        case let other:
+            throw DecodingError.dataCorruptedError(forKey: .state, in: container, debugDescription: "no state of a claim: '\(other)'")
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        switch self {
+        case .leased(let lease):
+            try container.encode("leased", forKey: .state)
+            try lease.encode(to: encoder)
+        case .waiting(let place):
+            try container.encode("waiting", forKey: .state)
+            try container.encode(place, forKey: .place)
+        }
+    }
+}
+
+/// `POST /api/v1/seat/sessions/{id}/end`: `log-off` or `closed`.
+public struct EndRequest: Hashable, Sendable, Codable {
+    public let reason: String
+    public init(reason: String) { self.reason = reason }
+}
+
+/// What a seat is told on its event stream: each is the `data` of a server-sent event.
+public enum SeatMessage {
+    /// `event: place`
+    public struct Place: Hashable, Sendable, Codable {
+        public let place: Int
+        public init(place: Int) { self.place = place }
+    }
+
+    /// `event: offer`
+    public struct Offer: Hashable, Sendable, Codable {
+        public let withinSeconds: Int
+        public init(withinSeconds: Int) { self.withinSeconds = withinSeconds }
+    }
+
+    /// `event: ended`
+    public struct Ended: Hashable, Sendable, Codable {
+        public let session: Int64
+        public let reason: String
+        public init(session: Int64, reason: String) {
+            self.session = session
+            self.reason = reason
+        }
+    }
+}
+
+/// `GET /health`
+public struct Health: Hashable, Sendable, Codable {
+    public let status: String
+    public init(status: String) { self.status = status }
+}

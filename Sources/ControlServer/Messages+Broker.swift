@@ -1,0 +1,100 @@
+import Broker
+import ControlAPI
+import DesktopModel
+
+/// What the broker says, as it goes over the wire.
+extension LeaseMessage {
+    init(_ lease: Lease, relayPort: Int) {
+        self.init(
+            session: lease.session.rawValue, desktop: lease.desktop, ticket: lease.ticket,
+            account: Account(user: lease.account.user, password: lease.account.password),
+            fingerprint: lease.fingerprint.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":"),
+            relayPort: relayPort, resumed: lease.resumed, afterSession: lease.afterSession.rawValue,
+            graceSeconds: Int(lease.grace.components.seconds))
+    }
+}
+
+extension RoomMessage {
+    init(_ room: RoomReport) {
+        self.init(
+            labs: room.labs.map(LabMessage.init),
+            memory: room.memory.map {
+                Memory(total: $0.total.rawValue, forDesktops: $0.forDesktops.rawValue, promised: $0.promised.rawValue)
+            },
+            disk: Disk(free: room.diskFree?.rawValue, total: room.diskTotal?.rawValue),
+            seatsPresent: room.seatsPresent, seats: room.seats, troubles: room.troubles)
+    }
+}
+
+extension LabMessage {
+    init(_ report: LabReport) {
+        let lab = report.lab
+        self.init(
+            name: lab.name, image: report.image, vcpus: lab.profile.vcpus, memory: lab.profile.memory.rawValue, size: lab.size,
+            graceSeconds: Int(lab.grace.components.seconds), afterSession: lab.afterSession.rawValue, desktops: report.desktops,
+            waiting: report.waiting)
+    }
+}
+
+extension LabDraft {
+    init(_ untrusted: LabDraftMessage) throws(Problem) {
+        self.init(
+            name: try Untrusted.name(untrusted.name, field: "name"), image: try Untrusted.name(untrusted.image, field: "image"),
+            vcpus: untrusted.vcpus, memory: ByteCount(rawValue: untrusted.memory), size: untrusted.size,
+            grace: .seconds(untrusted.graceSeconds), afterSession: try Untrusted.afterSession(untrusted.afterSession))
+    }
+}
+
+extension LabChange {
+    init(_ untrusted: LabChangeMessage) throws(Problem) {
+        self.init()
+        if let image = untrusted.image { self.image = try Untrusted.name(image, field: "image") }
+        vcpus = untrusted.vcpus
+        memory = untrusted.memory.map { ByteCount(rawValue: $0) }
+        size = untrusted.size
+        grace = untrusted.graceSeconds.map { .seconds($0) }
+        if let after = untrusted.afterSession { afterSession = try Untrusted.afterSession(after) }
+    }
+}
+
+extension DesktopMessage {
+    init(_ desktop: DesktopReport) {
+        var step: String?
+        var session: Int64?
+        switch desktop.state {
+        case .preparing(let preparation): step = preparation.rawValue
+        case .leased(let lease): session = lease.rawValue
+        case .empty, .ready, .retiring, .quarantined: break
+        }
+        var explanation = desktop.explanation
+        if case .quarantined(let cause, _) = desktop.state { explanation = explanation ?? cause }
+        self.init(
+            name: desktop.name, lab: desktop.lab, state: desktop.state.word, step: step, session: session,
+            generation: desktop.generation.rawValue, address: desktop.address, since: desktop.since.map(Moment.init(seconds:)),
+            explanation: explanation)
+    }
+}
+
+extension SeatListMessage {
+    init(_ seat: SeatReport) {
+        self.init(
+            id: seat.id.rawValue, name: seat.name, lab: seat.lab, enrolled: seat.enrolled, present: seat.present, desktop: seat.desktop)
+    }
+}
+
+extension SessionMessage {
+    init(_ session: SessionReport) {
+        self.init(
+            id: session.id.rawValue, seat: session.seat, desktop: session.desktop, began: Moment(seconds: session.began),
+            ended: session.ended.map(Moment.init(seconds:)), reason: session.reason?.rawValue, connected: session.connected)
+    }
+}
+
+extension ImageMessage {
+    init(_ version: ImageVersion) {
+        self.init(
+            name: "\(version.image)-\(version.version)", image: version.image, version: version.version, boot: version.boot.rawValue,
+            user: version.account.user, checksum: version.checksum, diskSize: version.diskSize.rawValue,
+            minimumMemory: version.minimumMemory.rawValue)
+    }
+}

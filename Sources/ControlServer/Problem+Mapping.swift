@@ -1,0 +1,143 @@
+import Broker
+import ControlAPI
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+
+/// The one place where what went wrong becomes an HTTP status and a problem.
+extension Problem {
+    /// Who reads the problem: an administrator is told what lies beneath, a seat is not.
+    enum Audience: Sendable {
+        case seat, administrator
+    }
+
+    init(failure: any Error, audience: Audience, logger: Logger) {
+        switch failure {
+        case let problem as Problem:
+            self = problem
+        case let error as BrokerError:
+            self.init(error, audience: audience)
+            if status >= 500 { logger.error("request failed", metadata: ["error": "\(error)"]) }
+        case is NIOTooManyBytesError:
+            self = .bodyTooLarge
+        case let error as HTTPError:
+            self = .http(error.status)
+        default:
+            logger.error("request failed", metadata: ["error": "\(failure)"])
+            self.init(
+                kind: "internal", title: "Internal error", status: 500, detail: "punnetd could not answer",
+                remedy: "The log says why: journalctl -u punnetd")
+        }
+    }
+
+    init(_ error: BrokerError, audience: Audience) {
+        let detail = error.description
+        switch error {
+        case .noDesktops:
+            self.init(kind: "no-desktops", title: "No desktops", status: 409, detail: detail)
+        case .unknownLab, .unknownImage, .unknownDesktop, .unknownSeat, .unknownSession:
+            self.init(kind: "unknown", title: "Not found", status: 404, detail: detail)
+        case .notYourSession:
+            self.init(kind: "not-your-session", title: "Not your session", status: 403, detail: detail)
+        case .wordRefused:
+            self.init(kind: "word-refused", title: "Word refused", status: 403, detail: detail)
+        case .nameTaken(_, let name):
+            self.init(kind: "name-taken", title: "Name taken", status: 409, detail: detail, field: "name", value: name)
+        case .inUse:
+            self.init(kind: "in-use", title: "In use", status: 409, detail: detail)
+        case .invalid(let field, let value, let remedy):
+            self.init(kind: "invalid", title: "Not possible", status: 422, detail: detail, field: field, value: value, remedy: remedy)
+        case .doesNotFit(let asked, let holds, _):
+            self.init(
+                kind: "does-not-fit", title: "Does not fit", status: 409, detail: detail, field: "size", value: String(asked),
+                remedy: "Choose a size of at most \(holds), or less memory for each desktop")
+        case .storage:
+            self.init(
+                kind: "storage", title: "Database not available", status: 503,
+                detail: audience == .administrator ? detail : "the appliance could not write its database", retryAfterSeconds: 5)
+        case .hypervisor:
+            self.init(
+                kind: "hypervisor", title: "Refused by the server", status: 500,
+                detail: audience == .administrator ? detail : "the appliance could not do it", retryAfterSeconds: 5)
+        case .unavailable:
+            self.init(kind: "unavailable", title: "Not available now", status: 503, detail: detail, retryAfterSeconds: 2)
+        }
+    }
+
+    /// The status, the header `Retry-After` where waiting helps, and the problem as the body.
+    var response: Response {
+        do {
+            var response = try Response(self, status: HTTPResponse.Status(code: status), mediaType: Self.mediaType)
+            if let retryAfterSeconds { response.headers[.retryAfter] = String(retryAfterSeconds) }
+            if status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
+            return response
+        } catch {
+            return Response(status: HTTPResponse.Status(code: status))
+        }
+    }
+
+    static let bodyTooLarge = Problem(
+        kind: "too-large", title: "Too large", status: 413, detail: "the request's body is larger than this address takes")
+
+    static let tokenRefused = Problem(
+        kind: "token-refused", title: "Token refused", status: 401, detail: "the seat's token is missing or not known",
+        remedy: "Enrol the seat anew with the line that 'punnet seat add' prints")
+
+    static func notPermitted(group: String) -> Problem {
+        Problem(
+            kind: "not-permitted", title: "Not permitted", status: 403,
+            detail: "only root and members of the group '\(group)' may administer this appliance",
+            remedy: "Use sudo, or join the group and log in anew")
+    }
+
+    static func tooManyAttempts(retryAfter: Duration) -> Problem {
+        let seconds = max(1, Int(retryAfter.components.seconds) + (retryAfter.components.attoseconds > 0 ? 1 : 0))
+        return Problem(
+            kind: "too-many-attempts", title: "Too many attempts", status: 429,
+            detail: "too many wrong words were tried; the next can be tried in \(seconds) s", retryAfterSeconds: seconds)
+    }
+
+    static func invalid(_ field: String, value: String, remedy: String) -> Problem {
+        Problem(BrokerError.invalid(field: field, value: value, remedy: remedy), audience: .administrator)
+    }
+
+    static func unknownOperation(_ id: String) -> Problem {
+        Problem(
+            kind: "unknown", title: "Not found", status: 404,
+            detail: "there is no operation '\(id)': it is long over, or punnetd was started anew since")
+    }
+
+    /// What could not be decoded, with the field where it is known.
+    static func unreadable(_ error: DecodingError) -> Problem {
+        func path(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String? {
+            let keys = context.codingPath.map(\.stringValue) + (last.map { [$0.stringValue] } ?? [])
+            return keys.isEmpty ? nil : keys.joined(separator: ".")
+        }
+        let (field, detail): (String?, String)
+        switch error {
+        case .keyNotFound(let key, let context):
+            field = path(context, key)
+            detail = "the field '\(field ?? key.stringValue)' is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context):
+            field = path(context)
+            detail = "the field '\(field ?? "")' is of another type than expected"
+        case .dataCorrupted(let context):
+            field = path(context)
+            detail = field.map { "the field '\($0)' cannot be read" } ?? "the body is not JSON"
+        @unknown default:
+            field = nil
+            detail = "the body cannot be read"
+        }
+        return Problem(kind: "unreadable", title: "Request not understood", status: 400, detail: detail, field: field)
+    }
+
+    private static func http(_ status: HTTPResponse.Status) -> Problem {
+        switch status.code {
+        case 404: Problem(kind: "no-such-address", title: "Not found", status: 404, detail: "nothing is served at this address")
+        case 413: bodyTooLarge
+        default: Problem(kind: "http", title: status.reasonPhrase, status: status.code, detail: "the request was not understood")
+        }
+    }
+}

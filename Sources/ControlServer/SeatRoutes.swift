@@ -1,0 +1,95 @@
+import Broker
+import ControlAPI
+import DesktopModel
+import HTTPTypes
+import Hummingbird
+
+/// A request of a seat, with the address it came from and, behind the token, whose it is.
+struct SeatContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let peer: PeerAddress
+    var seat: SeatID?
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        peer = PeerAddress(source.channel.remoteAddress)
+    }
+
+    /// The seat whose token came with the request.
+    func knownSeat() throws(Problem) -> SeatID {
+        guard let seat else { throw .tokenRefused }
+        return seat
+    }
+}
+
+/// What is served over HTTPS: the seats' part of the interface and nothing else.
+struct SeatRoutes: Sendable {
+    /// The most bytes that a seat's request may hold.
+    static let bodyLimit = 4096
+
+    let broker: SessionBroker
+    let seats: SeatRegistry
+    let relayPort: Int
+    var attempts = Attempts()
+    var stream = SeatEventStream()
+
+    func responder() -> RouterResponder<SeatContext> {
+        let router = Router(context: SeatContext.self)
+        router.add(middleware: ProblemMiddleware(audience: .seat))
+        router.get("health") { _, _ in try Response(Health(status: "ok")) }
+        router.post("api/v1/seats/enrol", use: enrol)
+        router.group("api/v1/seat").add(middleware: SeatAuthentication(seats: seats))
+            .post("claim", use: claim)
+            .post("sessions/:id/end", use: end)
+            .get("events", use: events)
+        return router.buildResponder()
+    }
+
+    private func enrol(_ request: Request, _ context: SeatContext) async throws -> Response {
+        if let wait = attempts.take(context.peer) { throw Problem.tooManyAttempts(retryAfter: wait) }
+        let untrusted: EnrolRequest = try await request.message(upTo: Self.bodyLimit)
+        let enrolled = try await seats.enrol(word: try Untrusted.word(untrusted.word))
+        attempts.giveBack(context.peer)
+        return try Response(EnrolAnswer(seat: enrolled.seat.rawValue, name: enrolled.name, token: enrolled.token))
+    }
+
+    private func claim(_ request: Request, _ context: SeatContext) async throws -> Response {
+        let untrusted: ClaimRequest = try await request.message(upTo: Self.bodyLimit)
+        let answer = try await broker.claim(
+            try context.knownSeat(), bootID: try Untrusted.bootID(untrusted.bootID), from: context.peer.description)
+        switch answer {
+        case .leased(let lease):
+            return try Response(ClaimMessage.leased(LeaseMessage(lease, relayPort: relayPort)))
+        case .waiting(let place):
+            return try Response(ClaimMessage.waiting(place: place), status: .accepted)
+        }
+    }
+
+    private func end(_ request: Request, _ context: SeatContext) async throws -> Response {
+        let session = try Untrusted.sessionID(try context.parameters.require("id"))
+        let untrusted: EndRequest = try await request.message(upTo: Self.bodyLimit)
+        try await broker.end(session, of: try context.knownSeat(), reason: try Untrusted.seatReason(untrusted.reason))
+        return Response(status: .noContent)
+    }
+
+    private func events(_ request: Request, _ context: SeatContext) async throws -> Response {
+        let seat = try context.knownSeat()
+        return stream.response(for: request) { await broker.events(of: seat) }
+    }
+}
+
+/// Finds the seat of a bearer token; without one that is known, nothing behind it is reached.
+private struct SeatAuthentication: RouterMiddleware {
+    let seats: SeatRegistry
+
+    func handle(
+        _ request: Request, context: SeatContext, next: (Request, SeatContext) async throws -> Response
+    ) async throws -> Response {
+        guard let token = Untrusted.bearerToken(request.headers[.authorization]), let seat = try await seats.seat(withToken: token) else {
+            throw Problem.tokenRefused
+        }
+        var context = context
+        context.seat = seat
+        return try await next(request, context)
+    }
+}

@@ -1,0 +1,74 @@
+import Broker
+import ControlAPI
+import DesktopModel
+import FoundationEssentials
+import Hummingbird
+import HummingbirdCore
+import NIOCore
+import ServiceLifecycle
+
+/// A server-sent event as it goes over the wire (`text/event-stream`).
+struct ServerSentEvent: Hashable, Sendable {
+    let text: String
+
+    /// One event with its data as JSON, which holds no line break.
+    init(_ name: String, _ data: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        text = "event: \(name)\ndata: \(String(decoding: try encoder.encode(data), as: UTF8.self))\n\n"
+    }
+
+    init(_ event: SeatEvent) throws {
+        switch event {
+        case .place(let place): try self.init("place", SeatMessage.Place(place: place))
+        case .offer(let within): try self.init("offer", SeatMessage.Offer(withinSeconds: Int(within.components.seconds)))
+        case .ended(let session, let reason):
+            try self.init("ended", SeatMessage.Ended(session: session.rawValue, reason: reason.rawValue))
+        }
+    }
+
+    private init(text: String) { self.text = text }
+
+    /// A comment, which readers pass over: it shows either side that the other is there.
+    static let comment = ServerSentEvent(text: ":\n\n")
+}
+
+/// The stream by which a seat is told what happens, and by which it is present.
+struct SeatEventStream: Sendable {
+    /// How often a comment is sent while the stream is open.
+    var keepAlive: Duration = .seconds(30)
+
+    /// An answer that goes on until the events end, the seat goes away, or the server stops.
+    func response(for request: Request, events: @escaping @Sendable () async -> AsyncStream<SeatEvent>) -> Response {
+        let body = ResponseBody { writer in
+            try await request.body.consumeWithCancellationOnInboundClose { _ in
+                try await write(await events(), to: &writer)
+            }
+            try await writer.finish(nil)
+        }
+        return Response(status: .ok, headers: [.contentType: "text/event-stream"], body: body)
+    }
+
+    private func write(_ events: AsyncStream<SeatEvent>, to writer: inout any ResponseBodyWriter) async throws {
+        let (frames, feed) = AsyncStream<ServerSentEvent>.makeStream()
+        feed.yield(.comment)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { feed.finish() }
+                for await event in events { feed.yield(try ServerSentEvent(event)) }
+            }
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: keepAlive)
+                    feed.yield(.comment)
+                }
+            }
+            group.addTask {
+                try await gracefulShutdown()
+                feed.finish()
+            }
+            for await frame in frames { try await writer.write(ByteBuffer(string: frame.text)) }
+            group.cancelAll()
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Broker
+import ControlAPI
+import DesktopModel
+
+/// What came from outside, until a function here gives the checked value back.
+enum Untrusted {
+    /// A start of a seat: the kernel's boot_id, a UUID of 36 characters, in lower case.
+    static func bootID(_ untrustedText: String) throws(Problem) -> String {
+        let characters = Array(untrustedText.utf8)
+        let hyphens: Set = [8, 13, 18, 23]
+        let isUUID =
+            characters.count == 36
+            && characters.enumerated().allSatisfy { index, byte in hyphens.contains(index) ? byte == 0x2d : byte.isHexadecimal }
+        guard isUUID else {
+            throw .invalid("bootID", value: shown(untrustedText), remedy: "send what /proc/sys/kernel/random/boot_id says")
+        }
+        return untrustedText.lowercased()
+    }
+
+    /// A one-time word: printable ASCII, at most 128 characters. Whether it is right, the broker says.
+    static func word(_ untrustedText: String) throws(BrokerError) -> String {
+        guard (1...128).contains(untrustedText.utf8.count), untrustedText.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+            throw .wordRefused
+        }
+        return untrustedText
+    }
+
+    /// The token of `Authorization: Bearer TOKEN`; nil where there is none that could be one.
+    static func bearerToken(_ untrustedHeader: String?) -> String? {
+        guard let untrustedHeader, untrustedHeader.utf8.count <= 512 else { return nil }
+        let parts = untrustedHeader.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
+        let token = parts[1]
+        guard !token.isEmpty, token.utf8.allSatisfy({ $0.isTokenCharacter }) else { return nil }
+        return String(token)
+    }
+
+    /// A name in an address or a body: 1 to 64 letters, digits, `.`, `_` and `-`. Whether it names something, the broker says.
+    static func name(_ untrustedText: String, field: String) throws(Problem) -> String {
+        guard (1...64).contains(untrustedText.utf8.count), untrustedText.utf8.allSatisfy({ $0.isNameCharacter }) else {
+            throw .invalid(field, value: shown(untrustedText), remedy: "use 1 to 64 letters, digits and hyphens")
+        }
+        return untrustedText
+    }
+
+    static func sessionID(_ untrustedText: String) throws(Problem) -> SessionID {
+        guard let number = Int64(untrustedText), number > 0 else {
+            throw .invalid("session", value: shown(untrustedText), remedy: "use the session's number, as 'punnet session list' shows it")
+        }
+        return SessionID(rawValue: number)
+    }
+
+    /// The reasons that a seat may give; the others are found out by the appliance itself.
+    static func seatReason(_ untrustedText: String) throws(Problem) -> EndReason {
+        guard let reason = EndReason(rawValue: untrustedText), reason == .logOff || reason == .closed else {
+            throw .invalid("reason", value: shown(untrustedText), remedy: "use 'log-off' or 'closed'")
+        }
+        return reason
+    }
+
+    static func afterSession(_ untrustedText: String) throws(Problem) -> AfterSession {
+        guard let after = AfterSession(rawValue: untrustedText) else {
+            let known = AfterSession.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ")
+            throw .invalid("afterSession", value: shown(untrustedText), remedy: "use \(known)")
+        }
+        return after
+    }
+
+    /// A folder on the appliance: an absolute path without `..`. Administrators alone name one.
+    static func folder(_ untrustedText: String) throws(Problem) -> String {
+        let parts = untrustedText.split(separator: "/")
+        guard untrustedText.hasPrefix("/"), untrustedText.utf8.count <= 4095, !parts.contains(".."), !untrustedText.utf8.contains(0) else {
+            throw .invalid("folder", value: shown(untrustedText), remedy: "use an absolute path without '..'")
+        }
+        return untrustedText
+    }
+
+    /// A number of an address' query, within its range; the given one where it is absent.
+    static func number(_ untrustedText: Substring?, field: String, in range: ClosedRange<Int>, otherwise: Int) throws(Problem) -> Int {
+        guard let untrustedText else { return otherwise }
+        guard let number = Int(untrustedText), range.contains(number) else {
+            throw .invalid(
+                field, value: shown(String(untrustedText)), remedy: "use a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    static func flag(_ untrustedText: Substring?, field: String) throws(Problem) -> Bool {
+        switch untrustedText {
+        case nil, "false", "0": return false
+        case "true", "1": return true
+        case .some(let other): throw .invalid(field, value: shown(String(other)), remedy: "use 'true' or 'false'")
+        }
+    }
+
+    /// A value from outside as an answer may repeat it: short, and without control characters.
+    private static func shown(_ untrustedText: String) -> String {
+        let cut = untrustedText.unicodeScalars.prefix(64).map { $0.value < 0x20 || $0.value == 0x7f ? "\u{fffd}" : Character($0) }
+        return String(cut) + (untrustedText.unicodeScalars.count > 64 ? "…" : "")
+    }
+}
+
+extension UInt8 {
+    fileprivate var isDigit: Bool { (0x30...0x39).contains(self) }
+    fileprivate var isLetter: Bool { (0x41...0x5a).contains(self) || (0x61...0x7a).contains(self) }
+    fileprivate var isHexadecimal: Bool { isDigit || (0x41...0x46).contains(self) || (0x61...0x66).contains(self) }
+    fileprivate var isNameCharacter: Bool { isDigit || isLetter || self == 0x2d || self == 0x2e || self == 0x5f }
+    /// RFC 6750's b64token.
+    fileprivate var isTokenCharacter: Bool { isNameCharacter || self == 0x7e || self == 0x2b || self == 0x2f || self == 0x3d }
+}

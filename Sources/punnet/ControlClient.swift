@@ -1,0 +1,116 @@
+import ControlAPI
+import FoundationEssentials
+import Glibc
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Speaks HTTP/1.1 with punnetd over its Unix socket, a connection for each request.
+struct ControlClient: Sendable {
+    let socket: String
+
+    private typealias Connection = NIOAsyncChannel<NIOHTTPClientResponseFull, HTTPClientRequestPart>
+
+    func get<Answer: Decodable>(_ path: String, query: [(String, String?)] = []) async throws -> Answer {
+        try decode(try await send(.GET, path + Self.text(of: query), Nothing?.none))
+    }
+
+    func post<Answer: Decodable>(_ path: String, _ body: some Encodable) async throws -> Answer {
+        try decode(try await send(.POST, path, body))
+    }
+
+    func patch<Answer: Decodable>(_ path: String, _ body: some Encodable) async throws -> Answer {
+        try decode(try await send(.PATCH, path, body))
+    }
+
+    func post(_ path: String) async throws {
+        _ = try await send(.POST, path, Nothing?.none)
+    }
+
+    func delete(_ path: String) async throws {
+        _ = try await send(.DELETE, path, Nothing?.none)
+    }
+
+    /// A name as a part of a path, whatever it holds.
+    static func part(_ name: String) -> String {
+        name.utf8.map { byte in
+            let character = Character(UnicodeScalar(byte))
+            let isPlain = character.isASCII && (character.isLetter || character.isNumber || "-._~".contains(character))
+            return isPlain ? String(character) : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }.joined()
+    }
+
+    private struct Nothing: Encodable {}
+
+    private static func text(of query: [(String, String?)]) -> String {
+        let pairs = query.compactMap { name, value in value.map { "\(name)=\(part($0))" } }
+        return pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
+    }
+
+    private func decode<Answer: Decodable>(_ body: Data) throws -> Answer {
+        do {
+            return try JSONDecoder().decode(Answer.self, from: body)
+        } catch {
+            throw CommandFailure.unreadable(reason: "\(error)")
+        }
+    }
+
+    /// Sends one request and gives the body of its answer.
+    /// - Throws: ``CommandFailure`` for everything but success.
+    private func send(_ method: HTTPMethod, _ path: String, _ body: (some Encodable)?, limit: TimeAmount = .seconds(120)) async throws -> Data {
+        let connection = try await connect()
+        let deadline = connection.channel.eventLoop.scheduleTask(in: limit) { connection.channel.close(promise: nil) }
+        defer { deadline.cancel() }
+        let payload = try body.map { ByteBuffer(bytes: try JSONEncoder().encode($0)) }
+        let answer: NIOHTTPClientResponseFull?
+        do {
+            answer = try await connection.executeThenClose { inbound, outbound in
+                var head = HTTPRequestHead(version: .http1_1, method: method, uri: "/api/v1/" + path)
+                head.headers = ["Host": "punnetd", "Connection": "close", "Content-Length": "\(payload?.readableBytes ?? 0)"]
+                if payload != nil { head.headers.add(name: "Content-Type", value: "application/json") }
+                try await outbound.write(.head(head))
+                if let payload { try await outbound.write(.body(.byteBuffer(payload))) }
+                try await outbound.write(.end(nil))
+                for try await answer in inbound { return answer }
+                return nil
+            }
+        } catch {
+            throw CommandFailure.notReachable(socket: socket, reason: "the connection broke: \(error)")
+        }
+        guard let answer else { throw CommandFailure.noAnswer(seconds: limit.nanoseconds / 1_000_000_000) }
+        let data = Data(answer.body?.readableBytesView ?? ByteBufferView())
+        if (200..<300).contains(answer.head.status.code) { return data }
+        guard let problem = try? JSONDecoder().decode(Problem.self, from: data) else {
+            throw CommandFailure.unreadable(reason: "status \(answer.head.status.code)")
+        }
+        throw CommandFailure.refused(problem)
+    }
+
+    private func connect() async throws -> Connection {
+        do {
+            return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connectTimeout(.seconds(10))
+                .connect(unixDomainSocketPath: socket) { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                        try channel.pipeline.syncOperations.addHandler(NIOHTTPClientResponseAggregator(maxContentLength: 16 << 20))
+                        return try Connection(wrappingChannelSynchronously: channel)
+                    }
+                }
+        } catch let error as IOError where error.errnoCode == EACCES || error.errnoCode == EPERM {
+            throw CommandFailure.notPermitted(detail: "this user may not speak to punnetd at \(socket)")
+        } catch let error as IOError {
+            throw CommandFailure.notReachable(socket: socket, reason: Self.words(of: error.errnoCode))
+        } catch {
+            throw CommandFailure.notReachable(socket: socket, reason: "\(error)")
+        }
+    }
+
+    private static func words(of code: CInt) -> String {
+        switch code {
+        case ENOENT: "there is no socket"
+        case ECONNREFUSED: "nobody answers"
+        default: String(cString: strerror(code))
+        }
+    }
+}

@@ -1,0 +1,19 @@
+import ArgumentParser
+import ControlAPI
+
+struct DesktopCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "desktop", abstract: "The desktops and their state.", subcommands: [DesktopList.self, DesktopRemake.self])
+
+    static func table(_ desktops: [DesktopMessage], now: Int64 = Clock.now) -> String {
+        var table = TextTable("DESKTOP", "LAB", "STATE", "FOR", "GENERATION", "ADDRESS", "NOTE")
+        for desktop in desktops {
+            let detail = desktop.step ?? desktop.session.map { "session \($0)" }
+            table.add(
+                desktop.name, desktop.lab, desktop.state + (detail.map { " (\($0))" } ?? ""),
+                desktop.since.map { Seconds.format(Int(max(0, now - $0.seconds))) } ?? "", "\(desktop.generation)", desktop.address,
+                desktop.explanation ?? "")
+        }
+        return table.text(otherwise: "No desktops: 'punnet lab create' makes a lab with some.")
+    }
+}

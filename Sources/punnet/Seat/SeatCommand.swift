@@ -1,0 +1,15 @@
+import ArgumentParser
+import ControlAPI
+
+struct SeatCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "seat", abstract: "The Raspberry Pis at the tables.", subcommands: [SeatAdd.self, SeatList.self, SeatRemove.self])
+
+    static func table(_ seats: [SeatListMessage]) -> String {
+        var table = TextTable("SEAT", "LAB", "ENROLLED", "PRESENT", "DESKTOP")
+        for seat in seats {
+            table.add(seat.name, seat.lab, seat.enrolled ? "yes" : "no", seat.present ? "yes" : "no", seat.desktop ?? "")
+        }
+        return table.text(otherwise: "No seat yet: 'punnet seat add NAME --lab LAB' adds one.")
+    }
+}
