@@ -54,6 +54,7 @@ struct GuardTrial {
         func hold(_ fact: String, _ holds: Bool, _ detail: @autoclosure () -> String = "") {
             if !holds { failures += 1 }
             print("\(holds ? "ok     " : "FAILED ") \(fact)\(holds ? "" : ": \(detail())")")
+            fflush(nil)
         }
         for plan in [victim, attacker] {
             let line = try await rig.said("address", by: plan)
@@ -80,10 +81,15 @@ struct GuardTrial {
         return failures
     }
 
-    /// Whether dom0 can open a connection.
+    /// Whether dom0 can open a connection, once the guest's program has begun to listen.
     private func reaches(_ address: String, _ port: Int) async -> Bool {
-        let result = try? await Subprocess.run(
-            .name("timeout"), arguments: ["5", "bash", "-c", "exec 3<>/dev/tcp/\(address)/\(port)"], output: .discarded, error: .discarded)
-        return result?.terminationStatus.isSuccess == true
+        let deadline = ContinuousClock.now + .seconds(60)
+        while ContinuousClock.now < deadline {
+            let result = try? await Subprocess.run(
+                .name("timeout"), arguments: ["5", "bash", "-c", "exec 3<>/dev/tcp/\(address)/\(port)"], output: .discarded,
+                error: .discarded)
+            if result?.terminationStatus.isSuccess == true { return true }
+        }
+        return false
     }
 }

@@ -83,8 +83,6 @@ enum Guest {
             attack)
                 network
                 (while true; do nc -l -p 3389 -e /bin/echo hello; done) &
-                until [ -e /proc/net/tcp ] && grep -q ':0D3D 00000000:0000 0A' /proc/net/tcp; do usleep 10000; done
-                sleep 15
                 attack
                 ;;
         esac
