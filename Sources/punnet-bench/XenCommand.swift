@@ -37,10 +37,12 @@ struct XenContract: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "contract", abstract: "Holds the real host of domains to what its protocol promises.")
     @OptionGroup var options: XenOptions
+    @Option(help: "Only the checks whose fact contains this text.")
+    var only = ""
 
     func run() async throws {
         let rig = try await options.rig()
-        let failures = await DomainContract(rig: rig).run()
+        let failures = await DomainContract(rig: rig, only: only).run()
         await rig.clean()
         if failures > 0 { throw ExitCode(1) }
     }
