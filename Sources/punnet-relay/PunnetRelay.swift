@@ -17,19 +17,21 @@ struct PunnetRelay: AsyncParsableCommand {
             relay is stopped. Each option may also be given in the environment: PUNNET_RELAY_LISTEN, PUNNET_RELAY_DESK, PUNNET_RELAY_LOG_LEVEL.
             """)
 
-    @Option(help: "The IP address and TCP port at which seats connect, as in 192.0.2.1:3389 or [2001:db8::1]:3389.")
-    var listen: ListenAddress = .fromEnvironment("PUNNET_RELAY_LISTEN") ?? ListenAddress(host: "0.0.0.0", port: 3389)
+    @Option(help: "The IP address and TCP port at which seats connect, as in 192.0.2.1:3389 or [2001:db8::1]:3389. (default: 0.0.0.0:3389)")
+    var listen: ListenAddress?
 
-    @Option(help: "The path of punnetd's Unix socket.")
-    var desk: String = fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
+    @Option(help: "The path of punnetd's Unix socket. (default: \(DeskProtocol.defaultSocketPath))")
+    var desk: String?
 
-    @Option(help: "The least important messages that are logged: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var logLevel: Logger.Level = fromEnvironment("PUNNET_RELAY_LOG_LEVEL").flatMap(Logger.Level.init(rawValue:)) ?? .info
+    @Option(help: "The least important messages that are logged. (default: info)")
+    var logLevel: Logger.Level?
 
     func run() async throws {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "punnet-relay")
-        logger.logLevel = logLevel
+        logger.logLevel = try logLevel ?? fromEnvironment("PUNNET_RELAY_LOG_LEVEL") ?? .info
+        let listen = try listen ?? fromEnvironment("PUNNET_RELAY_LISTEN") ?? ListenAddress(host: "0.0.0.0", port: 3389)
+        let desk = try desk ?? fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
         let systemd = SystemdNotifier()
         var door = RelayDoor.Configuration(address: listen.host, port: listen.port, deskSocket: desk)
         door.limits.connections = connectionsThatFit(door.limits.connections)
@@ -78,15 +80,16 @@ struct ListenAddress: ExpressibleByArgument, CustomStringConvertible {
         self.init(host: String(host), port: Int(port))
     }
 
-    static func fromEnvironment(_ name: String) -> ListenAddress? {
-        punnet_relay.fromEnvironment(name).flatMap(ListenAddress.init(argument:))
-    }
-
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
 
-private func fromEnvironment(_ name: String) -> String? {
-    getenv(name).map { String(cString: $0) }
+/// An option's value as the environment gives it, nil where it does not.
+private func fromEnvironment<Value: ExpressibleByArgument>(_ name: String) throws -> Value? {
+    guard let text = getenv(name).map({ String(cString: $0) }) else { return nil }
+    guard let value = Value(argument: text) else {
+        throw ValidationError("'\(text)' in the environment variable \(name) is not what it should be: see punnet-relay --help.")
+    }
+    return value
 }

@@ -23,11 +23,11 @@ final class Room: Sendable {
     private let folder: String
     private let state = Mutex(State())
 
-    private init(limits: DoorLimits, folder: String, log: LogLines) {
+    private init(address: String, limits: DoorLimits, folder: String, log: LogLines) {
         self.folder = folder
         self.log = log
         let opened = opened
-        var configuration = RelayDoor.Configuration(address: "127.0.0.1", port: 0)
+        var configuration = RelayDoor.Configuration(address: address, port: 0)
         configuration.deskSocket = folder + "/relay.sock"
         configuration.limits = limits
         door = RelayDoor(configuration: configuration, logger: log.logger) { opened.set($0) }
@@ -38,12 +38,12 @@ final class Room: Sendable {
 
     /// Runs the body in a room of its own and ends everything afterwards.
     static func open(
-        limits: DoorLimits = DoorLimits(), withDesk: Bool = true, _ body: (Room) async throws -> Void
+        address: String = "127.0.0.1", limits: DoorLimits = DoorLimits(), withDesk: Bool = true, _ body: (Room) async throws -> Void
     ) async throws {
         let folder = "/tmp/relay-tests-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let room = Room(limits: limits, folder: folder, log: LogLines())
+        let room = Room(address: address, limits: limits, folder: folder, log: LogLines())
         let door = Task { try await room.door.run() }
         var failure: (any Error)?
         do {
@@ -136,18 +136,15 @@ final class Room: Sendable {
 
 /// A desktop's RDP port, without a desktop: a real TCP listener.
 final class Desktop: Sendable {
-    private let accepted: Mutex<[Wire]>
     private let listener: any Channel
+    private let wires: AcceptedWires
     let port: Int
 
-    private init(listener: any Channel, accepted: AcceptedWires) {
+    private init(listener: any Channel, wires: AcceptedWires) {
         self.listener = listener
-        self.accepted = Mutex([])
+        self.wires = wires
         port = listener.localAddress?.port ?? 0
-        wires = accepted
     }
-
-    private let wires: AcceptedWires
 
     static func start(reads: Bool, sendBuffer: Int?) async throws -> Desktop {
         let wires = AcceptedWires()
@@ -160,7 +157,7 @@ final class Desktop: Sendable {
         if let sendBuffer {
             bootstrap = bootstrap.childChannelOption(ChannelOptions.socketOption(.so_sndbuf), value: SocketOptionValue(sendBuffer))
         }
-        return Desktop(listener: try await bootstrap.bind(host: "127.0.0.1", port: 0).get(), accepted: wires)
+        return Desktop(listener: try await bootstrap.bind(host: "127.0.0.1", port: 0).get(), wires: wires)
     }
 
     var connections: [Wire] { wires.all }
