@@ -3,12 +3,11 @@ import Glibc
 import Logging
 import NIOCore
 import Relay
-import ServiceLifecycle
 import SystemdNotify
 
 /// The relay as a process of its own: no rights, no Xen, outlives a restart of punnetd.
 @main
-struct PunnetRelay: AsyncParsableCommand {
+struct PunnetRelay: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "punnet-relay",
         abstract: "Lets seats with a ticket through to their desktops.",
@@ -26,21 +25,40 @@ struct PunnetRelay: AsyncParsableCommand {
     @Option(help: "The least important messages that are logged. (default: info)")
     var logLevel: Logger.Level?
 
-    func run() async throws {
+    func run() throws {
+        let logger = try configuredLogger()
+        let listen = try listen ?? fromEnvironment("PUNNET_RELAY_LISTEN") ?? ListenAddress(host: "0.0.0.0", port: 3389)
+        let address = try SocketAddress(ipAddress: listen.host, port: listen.port)
+        var door = RelayDoor.Configuration(address: address)
+        door.deskSocket = try desk ?? fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
+        door.limits.connections = connectionsThatFit(door.limits.connections)
+
+        // Blocked before there is another thread, so that no thread takes them but this one, when it asks.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+
+        let systemd = SystemdNotifier()
+        let relay = RelayDoor(configuration: door, logger: logger)
+        _ = try relay.start {
+            // systemd starts the relay again; a door at which nobody can knock is of no use.
+            logger.critical("the listener has ended on its own")
+            Glibc.exit(1)
+        }.wait()
+        systemd.ready()
+        var signal: Int32 = 0
+        while sigwait(&signals, &signal) != 0 {}
+        systemd.stopping()
+        try relay.stop().wait()
+    }
+
+    private func configuredLogger() throws -> Logger {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "punnet-relay")
         logger.logLevel = try logLevel ?? fromEnvironment("PUNNET_RELAY_LOG_LEVEL") ?? .info
-        let listen = try listen ?? fromEnvironment("PUNNET_RELAY_LISTEN") ?? ListenAddress(host: "0.0.0.0", port: 3389)
-        let desk = try desk ?? fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
-        let systemd = SystemdNotifier()
-        var door = RelayDoor.Configuration(address: listen.host, port: listen.port, deskSocket: desk)
-        door.limits.connections = connectionsThatFit(door.limits.connections)
-        let relay = RelayDoor(configuration: door, logger: logger) { _ in systemd.ready() }
-        try await ServiceGroup(
-            configuration: .init(
-                services: [.init(service: relay)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        ).run()
-        systemd.stopping()
+        return logger
     }
 
     /// Raises the limit of open files as far as it may be raised; each connection takes two.

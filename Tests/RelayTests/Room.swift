@@ -23,18 +23,16 @@ final class Room: Sendable {
     private let folder: String
     private let state = Mutex(State())
 
-    private init(address: String, limits: DoorLimits, folder: String, log: LogLines) {
+    private init(address: SocketAddress, limits: DoorLimits, folder: String, log: LogLines) {
         self.folder = folder
         self.log = log
-        let opened = opened
-        var configuration = RelayDoor.Configuration(address: address, port: 0)
+        var configuration = RelayDoor.Configuration(address: address)
         configuration.deskSocket = folder + "/relay.sock"
         configuration.limits = limits
-        door = RelayDoor(configuration: configuration, logger: log.logger) { opened.set($0) }
+        door = RelayDoor(configuration: configuration, logger: log.logger)
     }
 
     let log: LogLines
-    private let opened = OnceSet()
 
     /// Runs the body in a room of its own and ends everything afterwards.
     static func open(
@@ -43,11 +41,11 @@ final class Room: Sendable {
         let folder = "/tmp/relay-tests-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let room = Room(address: address, limits: limits, folder: folder, log: LogLines())
-        let door = Task { try await room.door.run() }
+        let room = Room(address: try SocketAddress(ipAddress: address, port: 0), limits: limits, folder: folder, log: LogLines())
         var failure: (any Error)?
         do {
-            try await condition("the door") { room.opened.value } until: { $0 != nil }
+            let address = try await room.door.start().get()
+            room.state.withLock { $0.address = address }
             if withDesk { try await room.startDesk() }
             try await body(room)
         } catch {
@@ -55,8 +53,8 @@ final class Room: Sendable {
         }
         for desktop in room.state.withLock({ $0.desktops }) { await desktop.close() }
         await room.stopDesk()
-        door.cancel()
-        try await door.value
+        try await room.door.stop().get()
+        try await room.door.endThreads()
         if let failure { throw failure }
         #expect(room.door.load == (0, 0), "every connection has left the books")
     }
@@ -64,7 +62,7 @@ final class Room: Sendable {
     var deskSocket: String { folder + "/relay.sock" }
 
     var address: SocketAddress {
-        get throws { try #require(opened.value) }
+        get throws { try #require(state.withLock { $0.address }) }
     }
 
     /// Starts a desk and waits until the relay has come to it.
@@ -178,12 +176,6 @@ final class AcceptedWires: Sendable {
     private let wires = Mutex<[Wire]>([])
     var all: [Wire] { wires.withLock { $0 } }
     func add(_ wire: Wire) { wires.withLock { $0.append(wire) } }
-}
-
-private final class OnceSet: Sendable {
-    private let address = Mutex<SocketAddress?>(nil)
-    var value: SocketAddress? { address.withLock { $0 } }
-    func set(_ value: SocketAddress) { address.withLock { $0 = value } }
 }
 
 private final class OnceFlag: Sendable {
