@@ -121,7 +121,8 @@ public actor RelayDesk: Service {
                 let peer = try await PeerCredentials.peer(of: connection.channel)
                 guard configuration.allowedUsers.contains(peer.user) else {
                     return logger.warning(
-                        "a stranger at the relay's socket was turned away", metadata: ["user": "\(peer.user)", "process": "\(peer.process)"])
+                        "a stranger at the relay's socket was turned away",
+                        metadata: ["user": "\(peer.user)", "process": "\(peer.process)"])
                 }
                 var words = words.makeAsyncIterator()
                 let open = try await greeting(&words, on: connection.channel)

@@ -13,7 +13,8 @@ struct PunnetRelay: ParsableCommand {
         abstract: "Lets seats with a ticket through to their desktops.",
         discussion: """
             It asks punnetd, over a Unix socket, which ticket is good. Running connections go on while punnetd is away; they end when the \
-            relay is stopped. Each option may also be given in the environment: PUNNET_RELAY_LISTEN, PUNNET_RELAY_DESK, PUNNET_RELAY_LOG_LEVEL.
+            relay is stopped. Each option may also be given in the environment: PUNNET_RELAY_LISTEN, PUNNET_RELAY_DESK and \
+            PUNNET_RELAY_LOG_LEVEL.
             """)
 
     @Option(help: "The IP address and TCP port at which seats connect, as in 192.0.2.1:3389 or [2001:db8::1]:3389. (default: 0.0.0.0:3389)")
@@ -23,7 +24,7 @@ struct PunnetRelay: ParsableCommand {
     var desk: String?
 
     @Option(help: "The least important messages that are logged. (default: info)")
-    var logLevel: Logger.Level?
+    var logLevel: LogLevel?
 
     func run() throws {
         let logger = try configuredLogger()
@@ -57,7 +58,7 @@ struct PunnetRelay: ParsableCommand {
     private func configuredLogger() throws -> Logger {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "punnet-relay")
-        logger.logLevel = try logLevel ?? fromEnvironment("PUNNET_RELAY_LOG_LEVEL") ?? .info
+        logger.logLevel = try (logLevel ?? fromEnvironment("PUNNET_RELAY_LOG_LEVEL"))?.level ?? .info
         return logger
     }
 
@@ -101,7 +102,17 @@ struct ListenAddress: ExpressibleByArgument, CustomStringConvertible {
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+/// How important a message must be to be logged, read from its name.
+struct LogLevel: ExpressibleByArgument {
+    let level: Logger.Level
+
+    init?(argument: String) {
+        guard let level = Logger.Level(rawValue: argument) else { return nil }
+        self.level = level
+    }
+
+    static var allValueStrings: [String] { Logger.Level.allCases.map(\.rawValue) }
+}
 
 /// An option's value as the environment gives it, nil where it does not.
 private func fromEnvironment<Value: ExpressibleByArgument>(_ name: String) throws -> Value? {

@@ -49,8 +49,8 @@ final class RelayDoor: Sendable {
     /// Connections in all, and those among them that wait for admission.
     var load: (connections: Int, waiting: Int) { gate.load }
 
-    /// Listens, and connects to punnetd. Succeeds, once connections are accepted, with the address. `onLoss` is called, on one of the door's
-    /// threads, when the listener ends without having been stopped. Once only.
+    /// Listens, and connects to punnetd. Succeeds, once connections are accepted, with the address. `onLoss` is called, on one of the
+    /// door's threads, when the listener ends without having been stopped. Once only.
     func start(onLoss: @escaping @Sendable () -> Void = {}) -> EventLoopFuture<SocketAddress> {
         let loop = carrier.any()
         let (configuration, gate, book, logger) = (configuration, gate, book, logger)

@@ -37,7 +37,11 @@ import Testing
             await room.stopDesk()
             await seat.close()
             await side.close()
-            try await condition("the end of the link") { room.door.load.connections } until: { $0 == 0 }
+            try await condition("the end of the link") {
+                room.door.load.connections
+            } until: {
+                $0 == 0
+            }
             try await room.startDesk()
             #expect(await greetings(room).last == [])
         }
@@ -49,7 +53,11 @@ import Testing
             await room.book.issue(ticket, session: 1, port: desktop.port)
             let seat = try await room.connect()
             try await seat.send(Packets.request(ticket: ticket))
-            try await condition("the connection to wait") { room.door.load.waiting } until: { $0 == 1 }
+            try await condition("the connection to wait") {
+                room.door.load.waiting
+            } until: {
+                $0 == 1
+            }
             try await room.startDesk()
             try await desktop.connection(0).expect(Packets.request(ticket: ticket))
             #expect(room.door.incidents.isEmpty)
@@ -112,7 +120,11 @@ import Testing
             try await seat.send(Packets.request(ticket: ticket))
             try await room.event("asked") { if case .asked = $0 { true } else { false } }
             await seat.close()
-            try await condition("the connection to leave the books") { room.door.load.connections } until: { $0 == 0 }
+            try await condition("the connection to leave the books") {
+                room.door.load.connections
+            } until: {
+                $0 == 0
+            }
             await room.book.answer()
             try await room.event("closed") { if case .closed(_, session: 3, .seatClosed) = $0 { true } else { false } }
             #expect(desktop.connections.isEmpty)

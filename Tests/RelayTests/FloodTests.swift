@@ -22,7 +22,11 @@ import Testing
                 }
                 return connections
             }
-            try await condition("the flood to be seen") { room.door.incidents[.flood] ?? 0 } until: { $0 > 100 }
+            try await condition("the flood to be seen") {
+                room.door.incidents[.flood] ?? 0
+            } until: {
+                $0 > 100
+            }
             // The link that is open goes on, and a newcomer from another address is let in, both while the flood lasts.
             try await seat.send([1])
             try await side.expect(Packets.request(ticket: ticket) + [1])
@@ -57,9 +61,15 @@ import Testing
             try await condition("forgiveness") {
                 let seat = try await room.connect()
                 try? await seat.send(Packets.request(ticket: ticket))
-                try await condition("an answer") { seat.arrived.isOver || seat.arrived.inputEnded || !desktop.connections.isEmpty } until: { $0 }
+                try await condition("an answer") {
+                    seat.arrived.isOver || seat.arrived.inputEnded || !desktop.connections.isEmpty
+                } until: {
+                    $0
+                }
                 return desktop.connections.count
-            } until: { $0 == 1 }
+            } until: {
+                $0 == 1
+            }
         }
     }
 
@@ -70,7 +80,11 @@ import Testing
                 try? await wire.send([0])
                 await wire.close()
             }
-            try await condition("all incidents") { room.door.incidents.values.reduce(0, +) } until: { $0 == 200 }
+            try await condition("all incidents") {
+                room.door.incidents.values.reduce(0, +)
+            } until: {
+                $0 == 200
+            }
             #expect(room.log.all.count { $0.contains("at the door") } == 1)
         }
     }

@@ -20,12 +20,17 @@ import Testing
         let book = TicketBook()
         let listening = Mutex(false)
         let desk = RelayDesk(
-            configuration: .init(socketPath: path, allowedUsers: users, socketGroup: SystemUser.current.group), desk: book, logger: LogLines().logger
+            configuration: .init(socketPath: path, allowedUsers: users, socketGroup: SystemUser.current.group), desk: book,
+            logger: LogLines().logger
         ) { listening.withLock { $0 = true } }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await desk.run() }
             do {
-                try await condition("the desk") { listening.withLock { $0 } } until: { $0 }
+                try await condition("the desk") {
+                    listening.withLock { $0 }
+                } until: {
+                    $0
+                }
                 try await body(desk, book, path)
             } catch let overdue as Overdue {
                 // A desk that could not begin says more than the wait for it.
@@ -87,7 +92,8 @@ import Testing
         try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
         await #expect(throws: RelayError.self) {
-            try await RelayDesk(configuration: .init(socketPath: path, allowedUsers: []), desk: TicketBook(), logger: LogLines().logger).run()
+            try await RelayDesk(configuration: .init(socketPath: path, allowedUsers: []), desk: TicketBook(), logger: LogLines().logger)
+                .run()
         }
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == Data("precious".utf8))
     }
@@ -153,7 +159,11 @@ import Testing
             }
             relay.channel.flush()
             let count = told.count
-            try await condition("all events") { await book.events.count } until: { $0 == count }
+            try await condition("all events") {
+                await book.events.count
+            } until: {
+                $0 == count
+            }
             #expect(await book.events == told)
         }
     }
@@ -202,7 +212,11 @@ private final class DeskPeer: Sendable {
     func sayLater(_ word: RelayWord) { channel.write(word, promise: nil) }
 
     func wait(for what: String, until isTrue: @Sendable ([DeskWord]) -> Bool) async throws {
-        try await condition(what) { self.heard } until: { isTrue($0) }
+        try await condition(what) {
+            self.heard
+        } until: {
+            isTrue($0)
+        }
     }
 
     func hear(_ words: [DeskWord]) async throws {
@@ -211,6 +225,10 @@ private final class DeskPeer: Sendable {
     }
 
     func waitUntilOver() async throws {
-        try await condition("the end of the desk's connection") { self.state.withLock { $0.isOver } } until: { $0 }
+        try await condition("the end of the desk's connection") {
+            self.state.withLock { $0.isOver }
+        } until: {
+            $0
+        }
     }
 }

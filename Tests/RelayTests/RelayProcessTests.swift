@@ -71,7 +71,9 @@ import Testing
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0 }
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, size) == 0 && getsockname(descriptor, $0, &size) == 0
+            }
         }
         try #require(isBound)
         return Int(UInt16(bigEndian: address.sin_port))
@@ -87,7 +89,8 @@ import Testing
         let notices = try NoticeSocket(path: folder + "/notify")
         let book = TicketBook()
         let desk = RelayDesk(
-            configuration: .init(socketPath: folder + "/relay.sock", allowedUsers: [SystemUser.current.id]), desk: book, logger: LogLines().logger)
+            configuration: .init(socketPath: folder + "/relay.sock", allowedUsers: [SystemUser.current.id]), desk: book,
+            logger: LogLines().logger)
         let deskTask = Task { try await desk.run() }
         let port = try freePort()
         let process = Process()
@@ -98,13 +101,26 @@ import Testing
         process.environment = ["NOTIFY_SOCKET": folder + "/notify", "PATH": "/usr/bin:/bin"]
         try process.run()
         defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-        try await condition("READY=1") { notices.all } until: { $0.contains("READY=1") }
+        try await condition("READY=1") {
+            notices.all
+        } until: {
+            $0.contains("READY=1")
+        }
         let running = Running(
-            process: process.processIdentifier, address: try SocketAddress(ipAddress: "127.0.0.1", port: port), book: book, notices: notices)
-        try await condition("the relay's hello") { await book.events.count } until: { $0 > 0 }
+            process: process.processIdentifier, address: try SocketAddress(ipAddress: "127.0.0.1", port: port), book: book, notices: notices
+        )
+        try await condition("the relay's hello") {
+            await book.events.count
+        } until: {
+            $0 > 0
+        }
         try await body(running)
         process.terminate()
-        try await condition("the end of the program") { process.isRunning } until: { !$0 }
+        try await condition("the end of the program") {
+            process.isRunning
+        } until: {
+            !$0
+        }
         #expect(process.terminationStatus == 0)
         #expect(process.terminationReason == .exit)
         #expect(notices.all.contains("STOPPING=1"))
@@ -119,7 +135,9 @@ import Testing
             kill(relay.process, SIGTERM)
             try await seat.waitUntilOver()
             try await side.waitUntilOver()
-            try await condition("the link's end") { await relay.book.events } until: { events in
+            try await condition("the link's end") {
+                await relay.book.events
+            } until: { events in
                 events.contains { if case .closed(_, session: 1, .relayStopped) = $0 { true } else { false } }
             }
             await desktop.close()
@@ -135,7 +153,11 @@ import Testing
                 try await wire.waitUntilOver()
                 await wire.close()
             }
-            try await condition("descriptors as before") { try relay.descriptors() } until: { $0 == before }
+            try await condition("descriptors as before") {
+                try relay.descriptors()
+            } until: {
+                $0 == before
+            }
         }
     }
 
@@ -161,7 +183,9 @@ import Testing
                 let before = try relay.wakeUps()
                 try await Task.sleep(for: .seconds(1))
                 return (before, try relay.wakeUps())
-            } until: { $0.0 == $0.1 }
+            } until: {
+                $0.0 == $0.1
+            }
             let wakeUps = try relay.wakeUps()
             try await Task.sleep(for: .seconds(5))
             let atRest = try relay.wakeUps().reduce(0) { $0 + $1.value - wakeUps[$1.key, default: 0] }
@@ -215,7 +239,11 @@ import Testing
         process.standardError = try FileHandle(forWritingTo: output)
         try process.run()
         defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-        try await condition("the end of the program") { process.isRunning } until: { !$0 }
+        try await condition("the end of the program") {
+            process.isRunning
+        } until: {
+            !$0
+        }
         return (process.terminationStatus, try String(contentsOf: output, encoding: .utf8))
     }
 }

@@ -77,8 +77,16 @@ final class Room: Sendable {
             $0.desk = desk
             $0.deskTask = task
         }
-        try await condition("the desk") { listening.isSet } until: { $0 }
-        try await condition("the relay's hello") { await self.greetings() } until: { $0 > before }
+        try await condition("the desk") {
+            listening.isSet
+        } until: {
+            $0
+        }
+        try await condition("the relay's hello") {
+            await self.greetings()
+        } until: {
+            $0 > before
+        }
     }
 
     func stopDesk() async {
@@ -118,13 +126,23 @@ final class Room: Sendable {
     func events() async -> [TicketBook.Event] { await book.events }
 
     @discardableResult
-    func event(_ what: String, within seconds: Int = 10, where isIt: @escaping @Sendable (TicketBook.Event) -> Bool) async throws -> TicketBook.Event {
-        let events = try await condition("the event: \(what)", within: seconds) { await self.events() } until: { $0.contains(where: isIt) }
+    func event(_ what: String, within seconds: Int = 10, where isIt: @escaping @Sendable (TicketBook.Event) -> Bool) async throws
+        -> TicketBook.Event
+    {
+        let events = try await condition("the event: \(what)", within: seconds) {
+            await self.events()
+        } until: {
+            $0.contains(where: isIt)
+        }
         return try #require(events.last(where: isIt))
     }
 
     func incident(_ incident: DoorIncident, times: Int = 1, within seconds: Int = 10) async throws {
-        try await condition("\(times) × \(incident.rawValue)", within: seconds) { self.door.incidents[incident] ?? 0 } until: { $0 == times }
+        try await condition("\(times) × \(incident.rawValue)", within: seconds) {
+            self.door.incidents[incident] ?? 0
+        } until: {
+            $0 == times
+        }
     }
 
     private func greetings() async -> Int {
@@ -163,7 +181,11 @@ final class Desktop: Sendable {
     /// The connection that came as the given one, from 0.
     func connection(_ index: Int) async throws -> Wire {
         let wires = wires
-        return try await condition("a connection to the desktop") { wires.all } until: { $0.count > index }[index]
+        return try await condition("a connection to the desktop") {
+            wires.all
+        } until: {
+            $0.count > index
+        }[index]
     }
 
     func close() async {
