@@ -67,12 +67,21 @@ let package = Package(
         .executableTarget(
             name: "punnet",
             dependencies: ["ControlAPI", arguments, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
+        .executableTarget(
+            name: "punnet-bench",
+            dependencies: [
+                "Broker", "DesktopStore", "XenHypervisor", "Hypervisor", "DesktopModel", logging, arguments,
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
 
         .testTarget(name: "DesktopModelTests", dependencies: ["DesktopModel"]),
         .testTarget(name: "HypervisorTests", dependencies: ["Hypervisor", "DesktopModel"]),
         .testTarget(name: "IdentityTests", dependencies: ["Identity"]),
         .testTarget(
             name: "DesktopStoreTests", dependencies: ["DesktopStore", "DesktopModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(name: "XenLightTests", dependencies: ["XenLight"]),
+        .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
+        .testTarget(name: "XenHypervisorTests", dependencies: ["XenHypervisor", "Hypervisor", "DesktopModel", "Identity", "Libvirt", logging]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
     ],
