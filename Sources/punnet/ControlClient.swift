@@ -27,8 +27,9 @@ struct ControlClient: Sendable {
         _ = try await send(.POST, path, Nothing?.none)
     }
 
+    /// What is deleted may have to be taken down first, so it waits longer.
     func delete(_ path: String) async throws {
-        _ = try await send(.DELETE, path, Nothing?.none)
+        _ = try await send(.DELETE, path, Nothing?.none, limit: .minutes(10))
     }
 
     /// A name as a part of a path, whatever it holds.
