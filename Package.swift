@@ -1,7 +1,6 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// The settings of every target: Swift 6, and a warning is an error only to the script that counts them.
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
@@ -27,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         .systemLibrary(name: "CXenLight", pkgConfig: "xenlight", providers: [.apt(["libxen-dev"])]),
@@ -46,7 +46,8 @@ let package = Package(
         .target(
             name: "DesktopStore", dependencies: ["DesktopModel", logging, .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "Broker", dependencies: ["DesktopModel", "Hypervisor", "DesktopStore", "Identity", "Relay", logging, lifecycle]),
-        .target(name: "Relay", dependencies: nio + [logging, lifecycle]),
+        .target(name: "SystemdNotify"),
+        .target(name: "Relay", dependencies: ["Identity"] + nio + [logging, lifecycle]),
         .target(name: "ControlAPI", dependencies: []),
         .target(
             name: "ControlServer",
@@ -58,10 +59,11 @@ let package = Package(
         .executableTarget(
             name: "punnetd",
             dependencies: [
-                "Broker", "ControlServer", "XenHypervisor", "DesktopStore", "Identity", logging, lifecycle, arguments,
+                "Broker", "ControlServer", "XenHypervisor", "DesktopStore", "Identity", "Relay", "SystemdNotify", logging, lifecycle, arguments,
+                .product(name: "Yams", package: "Yams"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ]),
-        .executableTarget(name: "punnet-relay", dependencies: ["Relay", logging, lifecycle, arguments]),
+        .executableTarget(name: "punnet-relay", dependencies: ["Relay", "SystemdNotify", logging, lifecycle, arguments]),
         .executableTarget(
             name: "punnet",
             dependencies: ["ControlAPI", arguments, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),

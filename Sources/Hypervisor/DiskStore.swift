@@ -81,12 +81,14 @@ public struct StoredImage: Hashable, Sendable {
     }
 }
 
-/// The size of a file system and what is left of it.
+/// The size of a file system, what is left of it, and what overlays take of it now.
 public struct DiskSpace: Hashable, Sendable {
     public let total: ByteCount
     public let free: ByteCount
-    public init(total: ByteCount, free: ByteCount) {
+    public let overlays: ByteCount
+    public init(total: ByteCount, free: ByteCount, overlays: ByteCount) {
         self.total = total
         self.free = free
+        self.overlays = overlays
     }
 }

@@ -1,0 +1,180 @@
+import DesktopModel
+import DesktopStore
+import Foundation
+import Hypervisor
+
+/// What an administrator sees and changes. Any task.
+public final class Administration: Sendable {
+    private let broker: Broker
+    private let store: DesktopStore
+    private let imports = ImageImports()
+
+    public init(_ broker: Broker, store: DesktopStore) {
+        self.broker = broker
+        self.store = store
+    }
+
+    public func room() async throws(BrokerError) -> RoomReport {
+        try await broker.roomReport()
+    }
+
+    // MARK: Images
+
+    public func images() async throws(BrokerError) -> [ImageVersion] {
+        await broker.room.images.values.sorted { ($0.image, $0.version) < ($1.image, $1.version) }
+    }
+
+    /// Takes in the image that the folder holds, as the next version of its name. Minutes; progress in bytes copied and in all.
+    public func addImage(
+        folder untrusted: String, progress: @escaping @Sendable (ByteCount, ByteCount) -> Void
+    ) async throws(BrokerError) -> ImageVersion {
+        let folder = try ImageFolder(untrustedPath: untrusted)
+        guard await imports.begin(folder.name) else {
+            throw .inUse(kind: "image", name: folder.name, by: "another import of it; wait until it is done")
+        }
+        let result = await Result { () async throws(BrokerError) in try await self.takeIn(folder, progress) }
+        await imports.end(folder.name)
+        return try result.get()
+    }
+
+    private func takeIn(
+        _ folder: ImageFolder, _ progress: @escaping @Sendable (ByteCount, ByteCount) -> Void
+    ) async throws(BrokerError) -> ImageVersion {
+        let version = 1 + (await broker.room.images.values.filter { $0.image == folder.name }.map(\.version).max() ?? 0)
+        let disks = broker.disks
+        let files: StoredImage
+        do {
+            // What an import that was cut off left under this version is nobody's.
+            try await disks.removeImage(folder.name, version: version)
+            files = try await disks.takeIn(folder.files, as: folder.name, version: version, progress: progress)
+        } catch {
+            throw .hypervisor("image '\(folder.name)' was not taken in: \(error)")
+        }
+        let image = try await stored { () async throws(StoreError) in
+            try await store.addImage(
+                NewImageVersion(
+                    image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
+                    blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
+                    diskSize: files.diskSize, minimumMemory: folder.minimumMemory))
+        }
+        await broker.deliver(.imageAdded(image))
+        return image
+    }
+
+    // MARK: Labs
+
+    public func createLab(_ draft: LabDraft) async throws(BrokerError) -> LabReport {
+        let name = try Name.checked(draft.name, of: "lab")
+        let room = await broker.room
+        let image = try room.image(named: draft.image)
+        let checked = Lab(
+            id: LabID(rawValue: 0), name: name, image: image.id, profile: Profile(vcpus: draft.vcpus, memory: draft.memory), size: draft.size,
+            grace: draft.grace, afterSession: draft.afterSession)
+        try room.check(checked, image)
+        let lab: Lab
+        do {
+            lab = try await store.addLab(
+                name: name, image: image.id, profile: checked.profile, size: checked.size, grace: checked.grace,
+                afterSession: checked.afterSession)
+        } catch {
+            throw broker.taken(error, "lab", name)
+        }
+        await broker.deliver(.labChanged(lab))
+        return try await broker.report(of: lab.id)
+    }
+
+    public func changeLab(_ name: String, _ change: LabChange) async throws(BrokerError) -> LabReport {
+        let room = await broker.room
+        var lab = try room.lab(named: name)
+        let image =
+            if let wanted = change.image { try room.image(named: wanted) } else { try room.image(lab.image) }
+        lab.image = image.id
+        lab.profile.vcpus = change.vcpus ?? lab.profile.vcpus
+        lab.profile.memory = change.memory ?? lab.profile.memory
+        lab.size = change.size ?? lab.size
+        lab.grace = change.grace ?? lab.grace
+        lab.afterSession = change.afterSession ?? lab.afterSession
+        try room.check(lab, image)
+        let changed = lab
+        try await stored { () async throws(StoreError) in try await store.updateLab(changed) }
+        await broker.deliver(.labChanged(changed))
+        return try await broker.report(of: changed.id)
+    }
+
+    /// Removes a lab with its desktops; refused while a seat belongs to it or a session runs in it. Returns when the desktops are gone.
+    public func deleteLab(_ name: String) async throws(BrokerError) {
+        let room = await broker.room
+        var lab = try room.lab(named: name)
+        if let seat = room.seats.values.filter({ $0.lab == lab.id }).map(\.name).min() {
+            throw .inUse(kind: "lab", name: name, by: "seat '\(seat)'; remove or move its seats first")
+        }
+        if let open = room.sessions.values.first(where: { room.desktops[$0.session.desktop]?.lab == lab.id }) {
+            throw .inUse(kind: "lab", name: name, by: "session \(open.session.id); end it first")
+        }
+        let id = lab.id
+        lab.size = 0
+        let emptied = lab
+        try await stored { () async throws(StoreError) in try await store.updateLab(emptied) }
+        await broker.deliver(.labChanged(emptied))
+        await broker.wait { room in !room.desktops.values.contains { $0.lab == id } }
+        try Task.checkCancelled()
+        await broker.recordsWritten()
+        try await stored { () async throws(StoreError) in try await store.removeLab(id) }
+        await broker.deliver(.labRemoved(id))
+    }
+
+    // MARK: Desktops and sessions
+
+    public func desktops(lab untrusted: String?) async throws(BrokerError) -> [DesktopReport] {
+        let room = await broker.room
+        let lab = try untrusted.map { name throws(BrokerError) in try room.lab(named: name) }
+        return await broker.reports(ofDesktopsIn: lab?.id)
+    }
+
+    /// Has a desktop made anew; a session on it ends.
+    public func remakeDesktop(_ name: String) async throws(BrokerError) {
+        guard let desktop = await broker.room.desktops.values.first(where: { $0.name == name }) else { throw .unknownDesktop(name) }
+        await broker.deliver(.remake(desktop.id))
+    }
+
+    /// Open sessions, newest first; with `all` the ended ones too, at most `limit`.
+    public func sessions(all: Bool, limit: Int) async throws(BrokerError) -> [SessionReport] {
+        let records = try await stored { () async throws(StoreError) in
+            try await store.sessions(openOnly: !all, limit: max(1, min(limit, 10_000)))
+        }
+        let room = await broker.room
+        return records.map { record in
+            SessionReport(
+                id: record.id, seat: record.seatName, desktop: record.desktopName, began: record.began, ended: record.ended,
+                reason: record.reason, connected: room.sessions[record.id]?.links.isEmpty == false)
+        }
+    }
+
+    public func endSession(_ id: SessionID) async throws(BrokerError) {
+        try await broker.end(id, of: nil, reason: .administrator)
+    }
+}
+
+/// Which images are being taken in: one import of a name at a time.
+private actor ImageImports {
+    private var names: Set<String> = []
+    func begin(_ name: String) -> Bool { names.insert(name).inserted }
+    func end(_ name: String) { names.remove(name) }
+}
+
+extension Task where Success == Never, Failure == Never {
+    /// Refuses to go on where nobody waits any longer.
+    fileprivate static func checkCancelled() throws(BrokerError) {
+        if isCancelled { throw .unavailable }
+    }
+}
+
+extension Result where Failure == BrokerError, Success: Sendable {
+    fileprivate init(_ body: () async throws(BrokerError) -> Success) async {
+        do throws(BrokerError) {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import DesktopModel
+import DesktopStore
+import Foundation
+
+/// What is told to administrators about the room as it stands.
+extension Broker {
+    func roomReport() async throws(BrokerError) -> RoomReport {
+        guard isServing else { throw .unavailable }
+        let capacity = room.capacity
+        let memory = capacity.map {
+            RoomReport.Memory(total: $0.total, forDesktops: $0.memory, promised: room.promised.memory)
+        }
+        return RoomReport(
+            labs: room.labs.values.sorted { $0.name < $1.name }.map(room.report), memory: memory, diskFree: capacity?.diskFree,
+            diskTotal: capacity?.diskTotal, seatsPresent: room.seats.values.count { $0.isPresent }, seats: room.seats.count,
+            troubles: troubles.sorted { $0.key < $1.key }.map(\.value))
+    }
+
+    func report(of id: LabID) throws(BrokerError) -> LabReport {
+        guard let lab = room.labs[id] else { throw .unknownLab("\(id)") }
+        return room.report(of: lab)
+    }
+
+    func reports(ofDesktopsIn lab: LabID?) -> [DesktopReport] {
+        let wanted = room.desktops.values.filter { lab == nil || $0.lab == lab }
+        return wanted.sorted { (room.labs[$0.lab]?.name ?? "", $0.number) < (room.labs[$1.lab]?.name ?? "", $1.number) }.map { desktop in
+            DesktopReport(
+                name: desktop.name, lab: room.labs[desktop.lab]?.name ?? "", state: desktop.state, generation: desktop.generation,
+                address: room.addresses.addresses(of: desktop.place)?.address.description ?? "",
+                since: room.works[desktop.id]?.since.map(calendar), explanation: room.explanation(of: desktop))
+        }
+    }
+
+    /// The room's instant as a moment of the calendar.
+    private func calendar(_ instant: Instant) -> CalendarSeconds {
+        CalendarSeconds(Date().timeIntervalSince1970) - (now - instant).components.seconds
+    }
+
+    /// A name that is taken, in the broker's words.
+    nonisolated func taken(_ error: StoreError, _ kind: String, _ name: String) -> BrokerError {
+        if case .taken = error { return .nameTaken(kind: kind, name: name) }
+        return .storage(error.description)
+    }
+}

@@ -1,0 +1,343 @@
+import DesktopModel
+import DesktopStore
+import Hypervisor
+import Identity
+import Logging
+import Relay
+import ServiceLifecycle
+
+/// The room's one keeper: delivers events to it in order, has its effects carried out, and tells those who wait.
+///
+/// Long-lived: `run()` reconciles what the store says with what Xen has, and goes on until it is cancelled or shut down. Domains, links and
+/// leases outlive it; its successor adopts them.
+public actor Broker: Service {
+    let store: DesktopStore
+    let host: any DomainHost
+    let disks: any DiskStore
+    let network: any AddressBook
+    let logger: Logger
+
+    private(set) var room: Room
+    private enum Phase { case starting, serving, stopped }
+    private var phase = Phase.starting
+    /// Who waits until what was found at the start has been adopted.
+    private var early: [CheckedContinuation<Void, Never>] = []
+    /// Whether seats and administrators are served.
+    var isServing: Bool { phase == .serving }
+    /// What is wrong with the whole server, by what found it.
+    private(set) var troubles: [String: String] = [:]
+
+    private let clock = ContinuousClock()
+    private let start: ContinuousClock.Instant
+    private var recorder: Recorder!
+    private var keeper: PoolKeeper!
+    /// Ends links at the relay; set by the wiring, since the relay's desk needs the broker first.
+    private var closeLinks: @Sendable (SessionID) async -> Void = { _ in }
+
+    private var timer: (at: Instant, task: Task<Void, Never>)?
+    private var nextClaim: UInt64 = 1
+    private var claims: [ClaimID: CheckedContinuation<Result<Lent, BrokerError>, Never>] = [:]
+    private var streams: [SeatID: (number: UInt64, continuation: AsyncStream<SeatEvent>.Continuation)] = [:]
+    private var nextStream: UInt64 = 1
+    private var conditions: [(id: UInt64, holds: @Sendable (borrowing Room) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+
+    /// - Parameter addresses: the rule that `network` hands out addresses by.
+    public init(
+        store: DesktopStore, host: any DomainHost, disks: any DiskStore, network: any AddressBook, addresses: AddressPlan,
+        settings: BrokerSettings = BrokerSettings(), logger: Logger
+    ) {
+        self.store = store
+        self.host = host
+        self.disks = disks
+        self.network = network
+        self.logger = logger
+        start = clock.now
+        room = Room(
+            installation: store.installation, settings: settings, addresses: addresses, now: Instant(sinceStart: .zero))
+    }
+
+    /// Names who ends links at the relay. Before `run()`.
+    public func useRelay(closingLinks: @escaping @Sendable (SessionID) async -> Void) {
+        closeLinks = closingLinks
+    }
+
+    public func run() async throws {
+        recorder = Recorder(store: store) { [weak self] in await self?.deliver($0) }
+        keeper = PoolKeeper(host: host, disks: disks, readiness: Readiness()) { [weak self] in await self?.deliver($0) }
+        try await begin()
+        for await event in host.events.cancelOnGracefulShutdown() { deliver(.domainEnded(event.uuid, event.kind)) }
+        await stop()
+    }
+
+    private func begin() async throws {
+        let stored = try await store.room()
+        let seats = try await store.seats()
+        let domains = try await host.domains()
+        let overlays = try await disks.overlays()
+        deliver(
+            .began(
+                Snapshot(
+                    stored: stored,
+                    seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
+                    domains: domains, overlays: overlays)))
+        phase = .serving
+        for waiting in early { waiting.resume() }
+        early = []
+        logger.notice(
+            "room adopted",
+            metadata: [
+                "desktops": "\(room.desktops.count)", "sessions": "\(room.sessions.count)", "labs": "\(room.labs.count)",
+                "domains": "\(domains.count)",
+            ])
+    }
+
+    /// Breaks off what waits. What was decided is still written; domains, links and leases stay.
+    private func stop() async {
+        phase = .stopped
+        timer?.task.cancel()
+        timer = nil
+        await keeper.stop()
+        for (_, stream) in streams { stream.continuation.finish() }
+        streams = [:]
+        for (_, claim) in claims { claim.resume(returning: .failure(.unavailable)) }
+        claims = [:]
+        for condition in conditions { condition.continuation.resume() }
+        conditions = []
+        await recordsWritten()
+    }
+
+    /// Waits until the room is what was found, so that nobody is judged by an empty one.
+    private func adopted() async {
+        guard phase == .starting else { return }
+        await withCheckedContinuation { early.append($0) }
+    }
+
+    var now: Instant { Instant(sinceStart: start.duration(to: clock.now)) }
+
+    // MARK: Events and effects
+
+    /// Takes an event in, has carried out what follows, and looks who waited for it.
+    func deliver(_ event: RoomEvent) {
+        for effect in room.take(event, at: now) { carryOut(effect) }
+        setTimer()
+        let met = conditions.filter { $0.holds(room) }
+        guard !met.isEmpty else { return }
+        conditions.removeAll { condition in met.contains { $0.id == condition.id } }
+        for condition in met { condition.continuation.resume() }
+    }
+
+    private func carryOut(_ effect: RoomEffect) {
+        switch effect {
+        case .record(let changes, let milestone):
+            enqueue { [recorder] in await recorder?.add(changes, milestone) }
+        case .measure:
+            Task { deliver(await measure()) }
+        case .step(let desktop, let generation, let step):
+            enqueue { [keeper] in await keeper?.begin(step, of: desktop, generation) }
+        case .unpause(let session, let domain):
+            Task { deliver(await unpause(session, domain)) }
+        case .answer(let claim, let answer):
+            claims.removeValue(forKey: claim)?.resume(returning: answer)
+        case .tell(let seat, let event):
+            streams[seat]?.continuation.yield(event)
+        case .closeLinks(let session):
+            Task { [closeLinks] in await closeLinks(session) }
+        case .destroyStray(let domain):
+            Task { await destroyStray(domain) }
+        case .removeStray(let overlay):
+            Task { await removeStray(overlay) }
+        case .notice(let message, let facts):
+            logger.notice("\(message)", metadata: facts.mapValues { "\($0)" })
+        }
+    }
+
+    /// What must reach another actor in the order in which it was decided.
+    private var queue: [@Sendable () async -> Void] = []
+    private var isDraining = false
+
+    private func enqueue(_ work: @escaping @Sendable () async -> Void) {
+        queue.append(work)
+        guard !isDraining else { return }
+        isDraining = true
+        Task {
+            while !queue.isEmpty {
+                let batch = queue
+                queue = []
+                for work in batch { await work() }
+            }
+            isDraining = false
+        }
+    }
+
+    /// Waits until all that was decided so far has been written, or has failed to be.
+    func recordsWritten() async {
+        await withCheckedContinuation { continuation in
+            enqueue { [recorder] in
+                Task {
+                    await recorder?.settled()
+                    continuation.resume()
+                }
+            }
+        }
+    }
+
+    private func setTimer() {
+        guard let deadline = room.nextDeadline, phase != .stopped else { return }
+        if let timer, timer.at <= deadline { return }
+        timer?.task.cancel()
+        let instant = start + deadline.sinceStart
+        timer = (
+            deadline,
+            Task { [clock] in
+                guard (try? await clock.sleep(until: instant, tolerance: .milliseconds(100))) != nil else { return }
+                self.timer = nil
+                deliver(.timePassed)
+            }
+        )
+    }
+
+    private func measure() async -> RoomEvent {
+        do {
+            try await network.prepare()
+            troubles["network"] = nil
+        } catch {
+            troubles["network"] = "the desktops' network is not ready: \(error)"
+            return .notMeasured(cause: "the desktops' network is not ready: \(error)")
+        }
+        do {
+            let measurement = Measurement(host: try await host.capacity(), domains: try await host.domains(), disk: try await disks.space())
+            troubles["server"] = nil
+            return .measured(measurement)
+        } catch {
+            troubles["server"] = "\(error)"
+            return .notMeasured(cause: "\(error)")
+        }
+    }
+
+    private func unpause(_ session: SessionID, _ domain: DomainUUID) async -> RoomEvent {
+        do {
+            try await host.unpause(domain)
+            return .unpaused(session)
+        } catch {
+            return .notUnpaused(session, cause: "\(error)")
+        }
+    }
+
+    private func destroyStray(_ domain: DomainUUID) async {
+        for pause in [1, 5, 30, 120, 300] {
+            do {
+                try await host.destroy(domain)
+                return logger.notice("stray domain ended", metadata: ["domain": "\(domain)"])
+            } catch {
+                logger.warning("a stray domain cannot be ended", metadata: ["domain": "\(domain)", "cause": "\(error)"])
+                guard (try? await clock.sleep(for: .seconds(pause))) != nil else { return }
+            }
+        }
+        troubles["stray \(domain)"] = "domain \(domain) belongs to no desktop and cannot be ended: see 'xl list'"
+    }
+
+    private func removeStray(_ overlay: OverlayName) async {
+        do {
+            try await disks.removeOverlay(overlay)
+            logger.notice("stray overlay removed", metadata: ["overlay": "\(overlay)"])
+        } catch {
+            troubles["stray \(overlay)"] = "overlay \(overlay) belongs to no desktop and cannot be removed: \(error)"
+            logger.warning("a stray overlay cannot be removed", metadata: ["overlay": "\(overlay)", "cause": "\(error)"])
+        }
+    }
+
+    // MARK: Those who wait
+
+    /// Takes a seat's claim in and waits for what comes of it; the wait ends when the task is cancelled, the decision stands.
+    func claim(_ seat: SeatID, bootID: String, from address: String, ticket: TicketHash) async -> Result<Lent, BrokerError> {
+        guard isServing else { return .failure(.unavailable) }
+        let id = ClaimID(rawValue: nextClaim)
+        nextClaim += 1
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                claims[id] = continuation
+                deliver(.claim(Claim(id: id, seat: seat, bootID: bootID, address: address, ticket: ticket)))
+            }
+        } onCancel: {
+            Task { await self.abandon(id) }
+        }
+    }
+
+    private func abandon(_ id: ClaimID) {
+        guard let continuation = claims.removeValue(forKey: id) else { return }
+        deliver(.claimAbandoned(id))
+        continuation.resume(returning: .failure(.unavailable))
+    }
+
+    /// Opens a seat's stream; an older one of the same seat ends. The seat is present while one is open.
+    func stream(of seat: SeatID) -> AsyncStream<SeatEvent> {
+        let number = nextStream
+        nextStream += 1
+        streams[seat]?.continuation.finish()
+        let (stream, continuation) = AsyncStream.makeStream(of: SeatEvent.self, bufferingPolicy: .bufferingNewest(16))
+        guard isServing else {
+            continuation.finish()
+            return stream
+        }
+        streams[seat] = (number, continuation)
+        continuation.onTermination = { [weak self] _ in
+            Task { await self?.streamEnded(of: seat, number) }
+        }
+        deliver(.seatPresent(seat))
+        return stream
+    }
+
+    private func streamEnded(of seat: SeatID, _ number: UInt64) {
+        guard streams[seat]?.number == number else { return }
+        streams[seat] = nil
+        deliver(.seatAbsent(seat))
+    }
+
+    /// Waits until the room is so.
+    func wait(until holds: @escaping @Sendable (borrowing Room) -> Bool) async {
+        guard !holds(room) else { return }
+        let id = nextClaim
+        nextClaim += 1
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { conditions.append((id, holds, $0)) }
+        } onCancel: {
+            Task { await self.stopWaiting(id) }
+        }
+    }
+
+    private func stopWaiting(_ id: UInt64) {
+        guard let index = conditions.firstIndex(where: { $0.id == id }) else { return }
+        conditions.remove(at: index).continuation.resume()
+    }
+}
+
+/// What the relay asks: which ticket is good, and for which desktop.
+extension Broker: TicketDesk {
+    public func admit(ticket: [UInt8], from address: String, link: LinkID) async -> Admission {
+        await adopted()
+        let hash = TicketHash(bytes: ticket)
+        guard let open = room.sessions.values.first(where: { $0.session.ticket == hash }), open.phase == .handedOut,
+            open.session.address == address, let desktop = room.desktops[open.session.desktop],
+            let place = room.addresses.addresses(of: desktop.place)
+        else { return .refused }
+        return .admitted(session: open.session.id.rawValue, host: place.address.description, port: Readiness.port)
+    }
+
+    public func linkOpened(_ link: LinkID, session: Int64) async {
+        await adopted()
+        deliver(.linkOpened(SessionID(rawValue: session), link.rawValue))
+    }
+
+    public func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd) async {
+        await adopted()
+        logger.info("link closed", metadata: ["session": "\(session)", "link": "\(link)", "cause": "\(cause)"])
+        deliver(.linkClosed(SessionID(rawValue: session), link.rawValue))
+    }
+
+    public func linksAre(_ open: [OpenLink]) async {
+        await adopted()
+        deliver(
+            .linksAre(
+                open.reduce(into: [:]) { $0[SessionID(rawValue: $1.session), default: []].insert($1.link.rawValue) }))
+    }
+}

@@ -1,0 +1,85 @@
+import DesktopModel
+import DesktopStore
+import Hypervisor
+
+/// What a daemon that starts makes of what it finds: it goes on with what it can vouch for, and ends what is its own and unvouched for.
+extension Room {
+    mutating func adopt(_ snapshot: Snapshot) {
+        let stored = snapshot.stored
+        labs = Dictionary(uniqueKeysWithValues: stored.labs.map { ($0.id, $0) })
+        images = Dictionary(uniqueKeysWithValues: stored.images.map { ($0.id, $0) })
+        desktops = Dictionary(uniqueKeysWithValues: stored.desktops.map { ($0.id, $0) })
+        works = stored.desktops.reduce(into: [:]) { $0[$1.id] = Work(since: now) }
+        seats = snapshot.seats
+        nextDesktop = stored.nextDesktop
+        nextSession = stored.nextSession
+
+        let open = Dictionary(uniqueKeysWithValues: stored.sessions.map { ($0.id, $0) })
+        let domains = Dictionary(snapshot.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+        var vouchedFor: Set<OverlayName> = []
+        for desktop in stored.desktops.sorted(by: { $0.id < $1.id }) {
+            if adopt(desktop, domain: domains[uuid(of: desktop)], overlays: snapshot.overlays, session: open) {
+                vouchedFor.insert(OverlayName(desktop: desktop.id, generation: desktop.generation))
+            }
+        }
+        for session in stored.sessions where sessions[session.id] == nil && self.desktops[session.desktop]?.state != .retiring {
+            record([.sessionEnded(session.id, .desktopDied)], .held(session.desktop))
+        }
+        for domain in snapshot.domains where domain.uuid.installation == installation && self.desktop(with: domain.uuid) == nil {
+            effects.append(.destroyStray(domain.uuid))
+        }
+        for overlay in snapshot.overlays where !vouchedFor.contains(overlay) {
+            // The current generation's own is dropped with its domain, by the desktop's removal.
+            if let desktop = desktops[overlay.desktop], desktop.generation == overlay.generation, desktop.state.holdsResources { continue }
+            effects.append(.removeStray(overlay))
+        }
+        fill()
+    }
+
+    /// Takes one desktop over; tells whether its domain and overlay are vouched for.
+    private mutating func adopt(
+        _ desktop: Desktop, domain: RunningDomain?, overlays: [OverlayName], session open: [SessionID: Session]
+    ) -> Bool {
+        let overlayIsThere = overlays.contains(OverlayName(desktop: desktop.id, generation: desktop.generation))
+        switch desktop.state {
+        case .ready:
+            guard domain?.activity == .paused, overlayIsThere, desktop.fingerprint != nil else {
+                retire(desktop.id, [])
+                return false
+            }
+            return true
+        case .leased(let id):
+            guard let session = open[id], session.desktop == desktop.id, session.generation == desktop.generation else {
+                retire(desktop.id, [])
+                return false
+            }
+            sessions[id] = OpenSession(session: session, phase: .handedOut)
+            guard let domain, overlayIsThere, domain.activity == .running || domain.activity == .paused else {
+                end(id, because: .desktopDied)
+                return false
+            }
+            // Which links are open is the relay's to tell; until then the session has its time to connect.
+            let allowed = max(grace(of: OpenSession(session: session, phase: .handedOut)), settings.connectTime)
+            sessions[id]?.deadline = now + allowed
+            if domain.activity == .paused {
+                sessions[id]?.phase = .unpausing
+                sessions[id]?.deadline = now + settings.handOutDeadline
+                effects.append(.unpause(id, domain.uuid))
+            }
+            return true
+        case .preparing, .quarantined(_, holding: true):
+            retire(desktop.id, [])
+            return false
+        case .retiring:
+            resumeRemoval(of: desktop.id)
+            return false
+        case .quarantined(_, holding: false):
+            works[desktop.id]?.retryAt = now
+            return false
+        case .empty:
+            guard domain != nil || overlayIsThere else { return false }
+            if domain != nil { effects.append(.destroyStray(uuid(of: desktop))) }
+            return false
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import DesktopModel
+
+/// Looking things up by the names that people use, and checking what they ask for.
+extension Room {
+    func lab(named name: String) throws(BrokerError) -> Lab {
+        guard let lab = labs.values.first(where: { $0.name == name }) else { throw .unknownLab(name) }
+        return lab
+    }
+
+    func image(_ id: ImageVersionID) throws(BrokerError) -> ImageVersion {
+        guard let image = images[id] else { throw .unknownImage("\(id)") }
+        return image
+    }
+
+    /// `<image>` means its newest version, `<image>-<version>` that one.
+    func image(named name: String) throws(BrokerError) -> ImageVersion {
+        let newest = images.values.filter { $0.image == name }.max { $0.version < $1.version }
+        guard let image = newest ?? images.values.first(where: { "\($0.image)-\($0.version)" == name }) else { throw .unknownImage(name) }
+        return image
+    }
+
+    /// Whether a lab as it is wanted is possible on this server.
+    func check(_ lab: Lab, _ image: ImageVersion) throws(BrokerError) {
+        guard (1...32).contains(lab.profile.vcpus) else {
+            throw .invalid(field: "vCPUs", value: "\(lab.profile.vcpus)", remedy: "use 1 to 32")
+        }
+        guard lab.profile.memory >= image.minimumMemory else {
+            throw .invalid(field: "memory", value: "\(lab.profile.memory)", remedy: "image '\(image.image)' needs at least \(image.minimumMemory)")
+        }
+        guard lab.profile.memory <= .gibibytes(256) else {
+            throw .invalid(field: "memory", value: "\(lab.profile.memory)", remedy: "use at most 256 GiB")
+        }
+        guard (0...addresses.places).contains(lab.size) else {
+            throw .invalid(field: "size", value: "\(lab.size)", remedy: "the desktops' network has \(addresses.places) addresses: use 0 to that")
+        }
+        guard (.zero...(.seconds(86_400))).contains(lab.grace) else {
+            throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: "use 0 seconds to a day")
+        }
+        if lab.size > 0, let holds = holds(of: lab.profile, image, inPlaceOf: lab.id), lab.size > holds {
+            throw .doesNotFit(asked: lab.size, holds: holds, profile: lab.profile)
+        }
+    }
+
+    /// How many desktops of a lab are in each state.
+    func report(of lab: Lab) -> LabReport {
+        let image = images[lab.image].map { "\($0.image)-\($0.version)" } ?? ""
+        let counts = desktops.values.filter { $0.lab == lab.id }.reduce(into: [:]) { $0[$1.state.word, default: 0] += 1 }
+        return LabReport(lab: lab, image: image, desktops: counts, waiting: lines[lab.id, default: []].count)
+    }
+
+    /// Why a desktop is not ready and what happens next; nil where its state says it all.
+    func explanation(of desktop: Desktop) -> String? {
+        let work = works[desktop.id]
+        switch desktop.state {
+        case .ready, .leased: return nil
+        case .empty: return work?.hindrance ?? "it is about to be made"
+        case .preparing(.overlay): return "its disk is being laid"
+        case .preparing(.domain): return "Xen builds its domain"
+        case .preparing(.readiness): return "it boots; RDP does not answer yet"
+        case .preparing(.parking): return "RDP has answered; it is being parked"
+        case .retiring: return "what it held is being removed"
+        case .quarantined(let cause, _):
+            guard let retryAt = work?.retryAt else { return cause }
+            return "\(cause); tried again in \(max(0, (retryAt - now).components.seconds)) s"
+        }
+    }
+}

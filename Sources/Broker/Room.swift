@@ -1,0 +1,234 @@
+import DesktopModel
+import DesktopStore
+import Hypervisor
+
+/// Everything the broker knows, and the one function by which it changes: (room, event) → (room, effects).
+///
+/// A value without I/O and without a clock: the same events at the same instants give the same effects. So a history can be replayed, and a
+/// crash placed at any effect. Whoever holds a room delivers events in order, carries the effects out and delivers what came of them.
+struct Room: Sendable {
+    /// The mark of this appliance in its domains' UUIDs.
+    let installation: UInt64
+    let settings: BrokerSettings
+    /// Which place has which address.
+    let addresses: AddressPlan
+    var now: Instant
+
+    var labs: [LabID: Lab] = [:]
+    var images: [ImageVersionID: ImageVersion] = [:]
+    var seats: [SeatID: RoomSeat] = [:]
+    var desktops: [DesktopID: Desktop] = [:]
+    /// What is under way at a desktop; every desktop has one.
+    var works: [DesktopID: Work] = [:]
+    var sessions: [SessionID: OpenSession] = [:]
+    /// Who waits in a lab, first come first.
+    var lines: [LabID: [Waiting]] = [:]
+    /// Nil until it was measured, and while it is being measured anew.
+    var capacity: Capacity?
+    var measuring = false
+    /// When the pools are looked at again after something failed that no desktop's own next try covers.
+    var refillAt: Instant?
+    var nextDesktop = DesktopID(rawValue: 1)
+    var nextSession = SessionID(rawValue: 1)
+
+    /// What is to be done as the outcome of the event at hand, in order.
+    var effects: [RoomEffect] = []
+
+    init(installation: UInt64, settings: BrokerSettings, addresses: AddressPlan, now: Instant) {
+        self.installation = installation
+        self.settings = settings
+        self.addresses = addresses
+        self.now = now
+    }
+
+    /// Takes one event in and tells what to do next, in order.
+    mutating func take(_ event: RoomEvent, at instant: Instant) -> [RoomEffect] {
+        now = max(now, instant)
+        effects = []
+        switch event {
+        case .began(let snapshot): adopt(snapshot)
+        case .measured(let measurement): takeMeasurement(measurement)
+        case .notMeasured(let cause): measurementFailed(cause)
+        case .recorded(let milestone): recorded(milestone)
+        case .notRecorded(let milestone, let cause): notRecorded(milestone, cause: cause)
+        case .stepDone(let id, let generation, let outcome): stepDone(id, generation, outcome)
+        case .stepFailed(let id, let generation, let cause): stepFailed(id, generation, cause: cause)
+        case .domainEnded(let uuid, let kind): domainEnded(uuid, kind)
+        case .unpaused(let session): handedOut(session)
+        case .notUnpaused(let session, let cause): notHandedOut(session, cause: cause)
+        case .claim(let claim): take(claim)
+        case .claimAbandoned(let claim): abandon(claim)
+        case .end(let session, let reason): end(session, because: reason)
+        case .seatPresent(let seat): seatPresent(seat)
+        case .seatAbsent(let seat): seatAbsent(seat)
+        case .seatChanged(let id, let seat): seatChanged(id, seat)
+        case .linkOpened(let session, let link): linkOpened(session, link)
+        case .linkClosed(let session, let link): linkClosed(session, link)
+        case .linksAre(let links): linksAre(links)
+        case .imageAdded(let image): images[image.id] = image
+        case .labChanged(let lab): labChanged(lab)
+        case .labRemoved(let lab): labRemoved(lab)
+        case .remake(let id): remake(id)
+        case .timePassed: timePassed()
+        }
+        return effects
+    }
+
+    /// When `timePassed` is wanted next; nil while nothing waits for time.
+    var nextDeadline: Instant? {
+        var next = refillAt
+        func consider(_ instant: Instant?) {
+            guard let instant else { return }
+            next = next.map { min($0, instant) } ?? instant
+        }
+        for work in works.values {
+            consider(work.deadline)
+            consider(work.retryAt)
+        }
+        for session in sessions.values { consider(session.deadline) }
+        for waiting in lines.values.joined() {
+            consider(waiting.offeredUntil)
+            consider(waiting.leavesAt)
+        }
+        return next
+    }
+
+    private mutating func timePassed() {
+        if let refillAt, refillAt <= now { self.refillAt = nil }
+        overdueSteps()
+        overdueSessions()
+        overdueWaiting()
+        fill()
+    }
+
+    // MARK: Desktops
+
+    /// Moves a desktop along the table of its life. A move that the table does not have is a defect of this code, and ends the daemon before
+    /// anything unsafe is done: its successor adopts what is vouched for.
+    mutating func move(_ id: DesktopID, _ change: DesktopChange) {
+        guard let desktop = desktops[id], let next = desktop.state.after(change) else {
+            preconditionFailure("desktop \(id) in state \(String(describing: desktops[id]?.state)) cannot \(change)")
+        }
+        desktops[id]?.state = next
+        works[id, default: Work()].since = now
+    }
+
+    /// The domain of a desktop's current generation.
+    func uuid(of desktop: Desktop) -> DomainUUID {
+        DomainUUID(installation: installation, desktop: desktop.id, generation: desktop.generation)
+    }
+
+    /// The desktop to which a domain belongs now; nil for a foreign domain and for one of a generation that is over.
+    func desktop(with uuid: DomainUUID) -> Desktop? {
+        guard uuid.installation == installation, let desktop = desktops[uuid.desktop], desktop.generation == uuid.generation else { return nil }
+        return desktop
+    }
+
+    mutating func record(_ changes: [StoreChange], _ milestone: Milestone) {
+        effects.append(.record(changes, milestone))
+    }
+}
+
+/// A seat as far as the room needs to know it.
+struct RoomSeat: Hashable, Sendable {
+    var name: String
+    var lab: LabID
+    /// Whether its event stream is open.
+    var isPresent = false
+}
+
+/// What is under way at a desktop beyond its state.
+struct Work: Hashable, Sendable {
+    /// When it came into its state.
+    var since: Instant?
+    /// By when the step at hand must be done.
+    var deadline: Instant?
+    /// When the next try begins.
+    var retryAt: Instant?
+    /// How many makings have failed in a row.
+    var failures = 0
+    /// Why the making failed whose remains are being removed.
+    var cause: String?
+    /// Why it is not begun.
+    var hindrance: String?
+    /// Whether the store does not know the desktop yet.
+    var isBeingAdded = false
+}
+
+/// A session from its claim to its end.
+struct OpenSession: Hashable, Sendable {
+    enum Phase: Hashable, Sendable {
+        /// The lease is on its way to the disk.
+        case committing
+        /// The lease is on the disk; the domain is being let run.
+        case unpausing
+        /// The seat may connect.
+        case handedOut
+    }
+
+    var session: Session
+    var phase: Phase
+    /// Who waits for it to be handed out, the first having asked for it.
+    var claims: [Claim] = []
+    /// Links through the relay that are open now.
+    var links: Set<UInt64> = []
+    /// When it ends, should no link be there by then.
+    var deadline: Instant?
+}
+
+/// One seat in a lab's line.
+struct Waiting: Hashable, Sendable {
+    let seat: SeatID
+    /// A desktop is kept for it until then.
+    var offeredUntil: Instant?
+    /// It leaves the line then, since it is not present.
+    var leavesAt: Instant?
+    /// The place it was told last, from 1.
+    var toldPlace: Int
+}
+
+/// What desktops may have of the server.
+struct Capacity: Hashable, Sendable {
+    /// All the server has.
+    let total: ByteCount
+    /// What domains of ours may hold in all.
+    let memory: ByteCount
+    /// What their QEMU processes in dom0 may hold in all.
+    let controlMemory: ByteCount
+    /// What overlays may grow to in all.
+    let disk: ByteCount
+    let diskTotal: ByteCount
+    let diskFree: ByteCount
+}
+
+/// How the broker treats time and the server. Durations are on the daemon's clock.
+public struct BrokerSettings: Hashable, Sendable {
+    /// How many desktops are being made at once, over all labs.
+    public var atOnce = 2
+    public var overlayDeadline: Duration = .seconds(60)
+    public var domainDeadline: Duration = .seconds(180)
+    public var readinessDeadline: Duration = .seconds(420)
+    public var parkingDeadline: Duration = .seconds(30)
+    public var removalDeadline: Duration = .seconds(120)
+    /// From the claim to the answer.
+    public var handOutDeadline: Duration = .seconds(15)
+    /// How long a free desktop is kept for the seat whose turn it is.
+    public var offerTime: Duration = .seconds(10)
+    /// How long a waiting seat may be absent before it loses its place.
+    public var absence: Duration = .seconds(20)
+    /// The least time that a seat has for its first connection, also where a lab's grace time is shorter.
+    public var connectTime: Duration = .seconds(30)
+    /// The pauses before a failed making is tried again; the last one repeats.
+    public var retryPauses: [Duration] = [.seconds(2), .seconds(10), .seconds(30), .seconds(120), .seconds(300)]
+    /// The pause after the server could not be measured or a desktop not be added.
+    public var refillPause: Duration = .seconds(10)
+    /// What Xen keeps for itself.
+    public var memoryReserve = ByteCount.mebibytes(160)
+    /// What dom0 needs before it serves any desktop.
+    public var controlReserve = ByteCount.mebibytes(640)
+    /// What the QEMU process of one desktop holds in dom0.
+    public var controlMemoryPerDesktop = ByteCount.mebibytes(26)
+    /// What is kept free on the disk.
+    public var diskReserve = ByteCount.mebibytes(256)
+    public init() {}
+}

@@ -1,0 +1,41 @@
+import DesktopModel
+import DesktopStore
+import Hypervisor
+
+/// What is to be done because of an event.
+enum RoomEffect: Sendable {
+    /// Writes the changes in one transaction, after all that were asked for before; `recorded` or `notRecorded` follows.
+    case record([StoreChange], Milestone)
+    /// Asks the server what it has; `measured` or `notMeasured` follows.
+    case measure
+    /// A step of making or removing a desktop; `stepDone` or `stepFailed` follows. Steps of one desktop are done one after the other.
+    case step(DesktopID, Generation, Step)
+    /// Lets a leased desktop run; `unpaused` or `notUnpaused` follows. Never waits behind a step.
+    case unpause(SessionID, DomainUUID)
+    case answer(ClaimID, Result<Lent, BrokerError>)
+    case tell(SeatID, SeatEvent)
+    /// Ends a session's links through the relay.
+    case closeLinks(SessionID)
+    /// Ends a domain of ours that belongs to nothing any more, however often it must be tried.
+    case destroyStray(DomainUUID)
+    case removeStray(OverlayName)
+    /// Something an administrator should know; facts beside the message, no secrets.
+    case notice(String, [String: String])
+}
+
+/// A step of a desktop's making or removal.
+enum Step: Sendable {
+    case layOverlay(blank: String, OverlayName)
+    case build(DomainPlan)
+    /// Lets it run and asks for RDP until it answers.
+    case awaitReadiness(DomainUUID, IPv4Address)
+    case pause(DomainUUID)
+    /// Breaks off a wait for readiness, ends the domain, drops the overlay.
+    case remove(DomainUUID, OverlayName)
+}
+
+/// What a claim brought the seat, in the room's own words.
+enum Lent: Hashable, Sendable {
+    case desktop(SessionID, resumed: Bool)
+    case place(Int)
+}

@@ -1,0 +1,96 @@
+import DesktopModel
+import DesktopStore
+import Foundation
+import Identity
+
+/// Seats: enrolment by a one-time word, and the token by which a seat is known from then on. Any task.
+public final class SeatRegistry: Sendable {
+    /// How long a word is good.
+    public static let wordLifetime: Duration = .seconds(3600)
+
+    private let broker: Broker
+    private let store: DesktopStore
+
+    public init(_ broker: Broker, store: DesktopStore) {
+        self.broker = broker
+        self.store = store
+    }
+
+    /// Adds a seat and gives its one-time word, which is good for an hour. A seat that exists gets a new word: its token is good until that
+    /// word is used.
+    public func add(_ untrustedName: String, lab untrustedLab: String) async throws(BrokerError) -> String {
+        let name = try Name.checked(untrustedName, of: "seat")
+        guard let lab = await broker.room.labs.values.first(where: { $0.name == untrustedLab }) else { throw .unknownLab(untrustedLab) }
+        let word = Word()
+        let expires = CalendarSeconds(Date().timeIntervalSince1970) + Self.wordLifetime.components.seconds
+        let seat = try await stored { () async throws(StoreError) in
+            try await store.addSeat(name: name, lab: lab.id, wordHash: word.hash, wordExpires: expires)
+        }
+        await broker.deliver(.seatChanged(seat.id, RoomSeat(name: seat.name, lab: seat.lab)))
+        return word.text
+    }
+
+    /// Removes a seat; its session ends, its token is good no longer.
+    public func remove(_ name: String) async throws(BrokerError) {
+        let seats = try await stored { () async throws(StoreError) in try await store.seats() }
+        guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
+        await broker.deliver(.seatChanged(seat.id, nil))
+        try await stored { () async throws(StoreError) in try await store.removeSeat(seat.id) }
+    }
+
+    public func seats() async throws(BrokerError) -> [SeatReport] {
+        let seats = try await stored { () async throws(StoreError) in try await store.seats() }
+        let room = await broker.room
+        return seats.map { seat in
+            let session = room.sessions.values.first { $0.session.seat == seat.id }
+            return SeatReport(
+                id: seat.id, name: seat.name, lab: room.labs[seat.lab]?.name ?? "", enrolled: seat.enrolled != nil,
+                present: room.seats[seat.id]?.isPresent ?? false,
+                desktop: session.flatMap { room.desktops[$0.session.desktop]?.name })
+        }
+    }
+
+    /// Enrols the seat for which the word was made, and uses the word up. The token is told once and kept only as a hash.
+    public func enrol(word untrusted: String) async throws(BrokerError) -> (seat: SeatID, name: String, token: String) {
+        guard let word = Word(untrusted: untrusted) else { throw .wordRefused }
+        let token = Token()
+        let now = CalendarSeconds(Date().timeIntervalSince1970)
+        let seat = try await stored { () async throws(StoreError) in
+            try await store.enrolSeat(wordHash: word.hash, tokenHash: token.hash, now: now)
+        }
+        guard let seat else { throw .wordRefused }
+        return (seat.id, seat.name, token.text)
+    }
+
+    /// The seat that has this token; nil for a token that is nobody's.
+    public func seat(withToken untrusted: String) async throws(BrokerError) -> SeatID? {
+        guard let token = Token(untrusted: untrusted) else { return nil }
+        return try await stored { () async throws(StoreError) in try await store.seat(tokenHash: token.hash)?.id }
+    }
+}
+
+/// Calls the store and says its errors in the broker's words.
+func stored<Value: Sendable>(_ call: () async throws(StoreError) -> Value) async throws(BrokerError) -> Value {
+    do throws(StoreError) {
+        return try await call()
+    } catch {
+        throw .storage(error.description)
+    }
+}
+
+/// The names that people give: of labs and seats.
+enum Name {
+    /// 1 to 32 lower-case letters, digits and hyphens, a letter first, no hyphen last: what a host name may be.
+    static func checked(_ untrusted: String, of kind: String) throws(BrokerError) -> String {
+        let isAllowed = untrusted.utf8.allSatisfy { byte in
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                || byte == UInt8(ascii: "-")
+        }
+        guard isAllowed, (1...32).contains(untrusted.utf8.count), untrusted.first?.isLetter == true, untrusted.last != "-" else {
+            throw .invalid(
+                field: "\(kind) name", value: String(untrusted.prefix(40)),
+                remedy: "use 1 to 32 lower-case letters, digits and hyphens, a letter first")
+        }
+        return untrusted
+    }
+}

@@ -1,0 +1,31 @@
+#pragma once
+/* libxl_json.h is left out: it needs the headers of yajl, and the JSON functions are in _libxl_types.h. */
+#include <libxl.h>
+#include <libxl_utils.h>
+#include <libxl_event.h>
+#include <xentoollog.h>
+
+/* A logger of libxl's takes a va_list, which Swift cannot write a callback for: this one hands formatted lines on. */
+struct punnet_line_logger {
+    xentoollog_logger logger;
+    void (*line)(void *owner, xentoollog_level level, int errnoval, const char *context, const char *text);
+    void *owner;
+};
+
+__attribute__((format(printf, 5, 0)))
+static void punnet_line_logger_vmessage(
+    xentoollog_logger *logger, xentoollog_level level, int errnoval, const char *context, const char *format, va_list arguments)
+{
+    struct punnet_line_logger *lines = (struct punnet_line_logger *)logger;
+    char text[512];
+    if (level < XTL_WARN) return;
+    vsnprintf(text, sizeof text, format, arguments);
+    lines->line(lines->owner, level, errnoval, context, text);
+}
+
+static inline void punnet_line_logger_init(struct punnet_line_logger *lines)
+{
+    lines->logger.vmessage = punnet_line_logger_vmessage;
+    lines->logger.progress = NULL;
+    lines->logger.destroy = NULL;
+}

@@ -1,0 +1,56 @@
+import CLibvirt
+
+/// One network of libvirt's. The handle is freed with this object; the network stays.
+///
+/// Blocks; safe from any thread.
+public final class VirtualNetwork: Sendable {
+    private nonisolated(unsafe) let pointer: OpaquePointer
+    private let connection: LibvirtConnection
+
+    init(_ pointer: OpaquePointer, connection: LibvirtConnection) {
+        self.pointer = pointer
+        self.connection = connection
+    }
+
+    deinit { virNetworkFree(pointer) }
+
+    /// Whether its bridge is up.
+    public var isActive: Bool {
+        get throws(LibvirtError) {
+            let answer = virNetworkIsActive(pointer)
+            try LibvirtError.check(answer, "virNetworkIsActive")
+            return answer == 1
+        }
+    }
+
+    /// The definition as XML: of the running network, or the one it will have when it is next started.
+    public func description(whenNextStarted: Bool) throws(LibvirtError) -> String {
+        let flags = whenNextStarted ? VIR_NETWORK_XML_INACTIVE.rawValue : 0
+        return try adopted(virNetworkGetXMLDesc(pointer, flags), "virNetworkGetXMLDesc")
+    }
+
+    /// Whether the definition carries this mark.
+    public func bears(mark: String, whenNextStarted: Bool) throws(LibvirtError) -> Bool {
+        let text = try description(whenNextStarted: whenNextStarted)
+        return text.contains("mark='\(xmlEscaped(mark))'") || text.contains("mark=\"\(xmlEscaped(mark))\"")
+    }
+
+    /// The name of its bridge.
+    public var bridge: String {
+        get throws(LibvirtError) { try adopted(virNetworkGetBridgeName(pointer), "virNetworkGetBridgeName") }
+    }
+
+    /// Brings the bridge and its DHCP server up. Seconds.
+    public func start() throws(LibvirtError) { try LibvirtError.check(virNetworkCreate(pointer), "virNetworkCreate") }
+
+    /// Takes the bridge down, whoever is on it.
+    public func stop() throws(LibvirtError) { try LibvirtError.check(virNetworkDestroy(pointer), "virNetworkDestroy") }
+
+    /// Whether libvirtd starts it by itself.
+    public func setStartsByItself(_ starts: Bool) throws(LibvirtError) {
+        try LibvirtError.check(virNetworkSetAutostart(pointer, starts ? 1 : 0), "virNetworkSetAutostart")
+    }
+
+    /// Forgets the definition. A running network goes when it is stopped.
+    public func undefine() throws(LibvirtError) { try LibvirtError.check(virNetworkUndefine(pointer), "virNetworkUndefine") }
+}

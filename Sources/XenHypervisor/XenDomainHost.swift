@@ -1,0 +1,302 @@
+import DesktopModel
+import Glibc
+import Hypervisor
+import Logging
+import Synchronization
+import XenLight
+
+/// Desktops' domains on real Xen, by libxl.
+///
+/// Three kinds of contexts, so that nothing waits for what is slower: one for pause and unpause, one for questions, a few for building and
+/// ending. Domains outlive it and the process. Their disks are served by QEMU processes that libxl starts as children of this process: a
+/// unit of systemd must not kill them with it (`KillMode=process`). One object a process, since pauses are counted by the hypervisor.
+public final class XenDomainHost: DomainHost {
+    /// What all domains have in common.
+    public struct Settings: Hashable, Sendable {
+        /// The bridge of the desktops' network.
+        public var bridge: String
+        /// Absolute path of the program that sets a desktop's network port up.
+        public var portScript: String
+        /// How many domains may be built, saved or ended at the same time.
+        public var slowOperations: Int
+
+        public init(bridge: String, portScript: String = "/usr/lib/punnet/vif-punnet", slowOperations: Int = 2) {
+            self.bridge = bridge
+            self.portScript = portScript
+            self.slowOperations = slowOperations
+        }
+    }
+
+    private struct Books {
+        /// Where a domain was last seen; verified before it is used.
+        var known: [DomainUUID: DomainID] = [:]
+        /// Domains being built: their UUID is taken.
+        var building: Set<DomainUUID> = []
+        /// Domains that end because someone asked: their death is no event.
+        var ending: Set<DomainUUID> = []
+    }
+
+    /// Tells when a domain shuts down, crashes or is gone. It ends only if Xen can tell no more: then start the process anew.
+    public let events: AsyncStream<DomainEvent>
+
+    private let settings: Settings
+    private let fast: XenLane
+    private let questions: XenLane
+    private let slow: XenLanePool
+    private let watcher: XenEvents
+    private let books: SharedBooks
+    private let logger: Logger
+
+    private final class SharedBooks: Sendable {
+        let state = Mutex(Books())
+    }
+
+    /// Connects to Xen and begins to watch the domains there are. Blocks shortly. Where there is no Xen: `unavailable`.
+    public init(_ settings: Settings, logger: Logger) throws(HypervisorError) {
+        let (stream, continuation) = AsyncStream.makeStream(of: DomainEvent.self)
+        let books = SharedBooks()
+        do throws(XenError) {
+            fast = try XenLane("xen.fast")
+            questions = try XenLane("xen.questions")
+            slow = try XenLanePool("xen.slow", lanes: settings.slowOperations)
+            watcher = try XenEvents { event in
+                if let event = Self.translate(event, books) { continuation.yield(event) }
+            } ended: { error in
+                if let error { logger.critical("Xen tells no more events", metadata: ["error": "\(error)"]) }
+                continuation.finish()
+            }
+            for domain in try questions.xen.domains() where domain.id != .control {
+                try watcher.watch(domain.id, uuid: domain.uuid)
+            }
+        } catch {
+            throw .unavailable("\(error). Is this dom0 of a running Xen, and the user root?")
+        }
+        events = stream
+        self.settings = settings
+        self.books = books
+        self.logger = logger
+    }
+
+    deinit { watcher.close() }
+
+    public func create(_ plan: DomainPlan) async throws(HypervisorError) {
+        try await build(plan) { (xen, plan) throws(XenError) in try xen.create(plan) }
+    }
+
+    public func restore(_ plan: DomainPlan, from save: String) async throws(HypervisorError) {
+        let file = open(save, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw .missingFile(path: save) }
+        defer { close(file) }
+        try await build(plan) { (xen, plan) throws(XenError) in try xen.restore(plan, from: file) }
+    }
+
+    public func save(_ domain: DomainUUID, to path: String) async throws(HypervisorError) {
+        try await slow.run { [self] (xen) throws(HypervisorError) in
+            let id = try find(domain, xen)
+            let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            guard file >= 0 else { throw FileFailure.error("open", path) }
+            defer { close(file) }
+            do throws(XenError) {
+                try xen.save(id, to: file)
+            } catch {
+                unlink(path)
+                throw Self.translate(error, domain)
+            }
+            guard fsync(file) == 0 else {
+                let error = FileFailure.error("fsync", path)
+                unlink(path)
+                throw error
+            }
+        }
+    }
+
+    public func pause(_ domain: DomainUUID) async throws(HypervisorError) {
+        try await fast.run { [self] (xen) throws(HypervisorError) in
+            let id = try find(domain, xen)
+            try Self.translating(domain) { () throws(XenError) in try xen.pause(id) }
+        }
+    }
+
+    public func unpause(_ domain: DomainUUID) async throws(HypervisorError) {
+        try await fast.run { [self] (xen) throws(HypervisorError) in
+            let id = try find(domain, xen)
+            try Self.translating(domain) { () throws(XenError) in try xen.unpause(id) }
+        }
+    }
+
+    public func destroy(_ domain: DomainUUID) async throws(HypervisorError) {
+        try await slow.run { [self] (xen) throws(HypervisorError) in
+            guard let found = try lookUp(domain, xen) else { return }
+            // The death of one that is already dying has been told, or is about to be.
+            if !found.isDying { books.state.withLock { _ = $0.ending.insert(domain) } }
+            do throws(HypervisorError) {
+                try end(found.id, domain, xen)
+            } catch {
+                books.state.withLock { _ = $0.ending.remove(domain) }
+                throw error
+            }
+        }
+    }
+
+    public func domains() async throws(HypervisorError) -> [RunningDomain] {
+        try await questions.run { (xen) throws(HypervisorError) in
+            try Self.translating { () throws(XenError) in
+                var running: [RunningDomain] = []
+                for domain in try xen.domains() where domain.id != .control {
+                    running.append(RunningDomain(domain, name: try xen.name(of: domain.id) ?? ""))
+                }
+                return running
+            }
+        }
+    }
+
+    public func capacity() async throws(HypervisorError) -> HostCapacity {
+        try await questions.run { (xen) throws(HypervisorError) in
+            try Self.translating { () throws(XenError) in
+                let capacity = try xen.capacity()
+                return HostCapacity(
+                    totalMemory: .kibibytes(Int64(capacity.totalMemoryKiB)), freeMemory: .kibibytes(Int64(capacity.freeMemoryKiB)),
+                    controlMemory: .kibibytes(Int64(try xen.domain(.control).memoryKiB)), processors: capacity.processors)
+            }
+        }
+    }
+
+    // MARK: - Building
+
+    private func build(
+        _ plan: DomainPlan, _ start: @escaping @Sendable (XenContext, XenDomainPlan) throws(XenError) -> DomainID
+    ) async throws(HypervisorError) {
+        for path in [plan.kernel, plan.ramdisk, plan.overlay, settings.portScript] where access(path, R_OK) != 0 {
+            throw .missingFile(path: path)
+        }
+        guard books.state.withLock({ $0.building.insert(plan.uuid).inserted }) else { throw .alreadyExists(name: plan.name) }
+        defer { books.state.withLock { _ = $0.building.remove(plan.uuid) } }
+        try await slow.run { [self] (xen) throws(HypervisorError) in
+            guard try lookUp(plan.uuid, xen) == nil else { throw .alreadyExists(name: plan.name) }
+            let xenPlan = XenDomainPlan(plan, settings: settings)
+            try admit(xenPlan, xen)
+            let id: DomainID
+            do throws(XenError) {
+                id = try start(xen, xenPlan)
+            } catch {
+                throw failure(of: plan, xenPlan, error, xen)
+            }
+            books.state.withLock { $0.known[plan.uuid] = id }
+            do throws(XenError) {
+                try watcher.watch(id, uuid: plan.uuid.bytes)
+            } catch {
+                // A domain whose death nobody hears must not be handed out.
+                try? xen.destroy(id)
+                throw Self.translate(error)
+            }
+        }
+    }
+
+    /// Refuses what the hypervisor has no memory for, before anything is built.
+    private func admit(_ plan: XenDomainPlan, _ xen: XenContext) throws(HypervisorError) {
+        let (needed, free) = try Self.translating { () throws(XenError) in
+            (try xen.neededMemoryKiB(plan), try xen.capacity().freeMemoryKiB)
+        }
+        guard free >= needed else { throw .outOfMemory(needed: .kibibytes(Int64(needed))) }
+    }
+
+    /// What a failed build is told as, once nothing of it is left.
+    private func failure(of plan: DomainPlan, _ xenPlan: XenDomainPlan, _ error: XenError, _ xen: XenContext) -> HypervisorError {
+        logger.error("domain not built", metadata: ["domain": "\(plan.name)", "error": "\(error)"])
+        if let remnant = try? lookUp(plan.uuid, xen) {
+            do {
+                try end(remnant.id, plan.uuid, xen)
+            } catch {
+                logger.error("half-built domain not removed", metadata: ["domain": "\(plan.name)", "error": "\(error)"])
+            }
+        }
+        if let needed = try? xen.neededMemoryKiB(xenPlan), let free = try? xen.capacity().freeMemoryKiB, free < needed {
+            return .outOfMemory(needed: .kibibytes(Int64(needed)))
+        }
+        return Self.translate(error, plan.uuid)
+    }
+
+    // MARK: - Ending
+
+    /// Destroys the domain and waits until the hypervisor has all of its memory back.
+    private func end(_ id: DomainID, _ uuid: DomainUUID, _ xen: XenContext) throws(HypervisorError) {
+        var failure: XenError?
+        do throws(XenError) { try xen.destroy(id) } catch { failure = error }
+        // The memory is freed as the backends let go of it, a moment after libxl is done. The hypervisor tells nobody but xenstored of
+        // that last moment, so it is asked, on this thread of our own, until it is so.
+        let deadline = ContinuousClock.now + .seconds(60)
+        while let remnant = try lookUp(uuid, xen) {
+            if let failure, !remnant.isDying, !failure.domainIsGone { throw Self.translate(failure, uuid) }
+            guard ContinuousClock.now < deadline else {
+                throw .failed(call: "libxl_domain_destroy", code: 0, detail: "domain \(uuid) still holds memory 60 s after its end")
+            }
+            usleep(5_000)
+        }
+        books.state.withLock { _ = $0.known.removeValue(forKey: uuid) }
+    }
+
+    // MARK: - Finding
+
+    /// The domain's number. Gone, or on its way: `noSuchDomain`.
+    private func find(_ uuid: DomainUUID, _ xen: XenContext) throws(HypervisorError) -> DomainID {
+        guard let domain = try lookUp(uuid, xen), !domain.isDying else { throw .noSuchDomain(uuid) }
+        return domain.id
+    }
+
+    private func lookUp(_ uuid: DomainUUID, _ xen: XenContext) throws(HypervisorError) -> XenDomain? {
+        let bytes = uuid.bytes
+        if let id = books.state.withLock({ $0.known[uuid] }), let domain = try? xen.domain(id), domain.uuid == bytes { return domain }
+        let found = try Self.translating { () throws(XenError) in try xen.domains().first { $0.uuid == bytes } }
+        books.state.withLock { $0.known[uuid] = found?.id }
+        return found
+    }
+
+    // MARK: - Translating
+
+    private static func translating<Answer>(
+        _ domain: DomainUUID? = nil, _ body: () throws(XenError) -> Answer
+    ) throws(HypervisorError) -> Answer {
+        do throws(XenError) { return try body() } catch { throw translate(error, domain) }
+    }
+
+    private static func translate(_ error: XenError, _ domain: DomainUUID? = nil) -> HypervisorError {
+        if let domain, error.domainIsGone { return .noSuchDomain(domain) }
+        return .failed(call: error.call, code: Int(error.code), detail: ([error.name] + error.log).joined(separator: " | "))
+    }
+
+    /// What the event means to the broker; nil for what was asked for.
+    private static func translate(_ event: XenEvent, _ books: SharedBooks) -> DomainEvent? {
+        let uuid = DomainUUID(bytes: event.uuid)
+        switch event.kind {
+        case .death:
+            let asked = books.state.withLock { books in
+                books.known[uuid] = nil
+                return books.ending.remove(uuid) != nil
+            }
+            return asked ? nil : DomainEvent(uuid: uuid, kind: .died)
+        case .shutdown(.suspend):
+            // It was saved.
+            return nil
+        case .shutdown(.crash), .shutdown(.watchdog): return DomainEvent(uuid: uuid, kind: .crashed)
+        case .shutdown: return DomainEvent(uuid: uuid, kind: .shutDown)
+        }
+    }
+}
+
+extension RunningDomain {
+    init(_ domain: XenDomain, name: String) {
+        let activity: Activity =
+            if domain.isDying { .dying } else if domain.shutdown != nil { .shutDown } else if domain.isPaused { .paused } else { .running }
+        self.init(uuid: DomainUUID(bytes: domain.uuid), name: name, activity: activity, memory: .kibibytes(Int64(domain.memoryKiB)))
+    }
+}
+
+extension XenDomainPlan {
+    init(_ plan: DomainPlan, settings: XenDomainHost.Settings) {
+        self.init(
+            name: plan.name, uuid: plan.uuid.bytes, kind: plan.boot == .pv ? .pv : .pvh, kernel: plan.kernel, ramdisk: plan.ramdisk,
+            commandLine: plan.commandLine, virtualProcessors: plan.profile.vcpus, memoryKiB: UInt64(plan.profile.memory.kibibytes),
+            disk: Disk(path: plan.overlay, device: "xvda"),
+            card: Card(mac: plan.mac.bytes, address: "\(plan.address)", bridge: settings.bridge, script: settings.portScript))
+    }
+}

@@ -1,0 +1,27 @@
+/// Why a connection was closed without a desktop.
+enum DoorIncident: String, Hashable, Sendable, CaseIterable {
+    /// The first bytes were no RDP connection request with a ticket.
+    case garbage
+    /// The connection ended before its first packet was whole.
+    case truncated
+    /// The first packet was not whole in time.
+    case slow
+    /// punnetd refused the ticket.
+    case refused
+    /// punnetd was not there, or did not answer in time.
+    case deskAway = "desk-away"
+    /// The desktop could not be reached in time.
+    case desktopUnreachable = "desktop-unreachable"
+    /// Too many connections or refused attempts from the address.
+    case flood
+    /// Too many connections in all.
+    case full
+
+    /// Whether the address is to blame, so that it is shut out when it goes on.
+    var isHeldAgainstSource: Bool {
+        switch self {
+        case .garbage, .truncated, .slow, .refused: true
+        case .deskAway, .desktopUnreachable, .flood, .full: false
+        }
+    }
+}

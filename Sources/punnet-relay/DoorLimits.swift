@@ -1,0 +1,34 @@
+import NIOCore
+
+/// How long the door waits, and how many it lets in.
+struct DoorLimits: Sendable {
+    /// From the connection to the end of its first packet.
+    var requestTime: TimeAmount = .seconds(5)
+    /// From the first packet to punnetd's answer, the wait for an absent punnetd included.
+    var answerTime: TimeAmount = .seconds(5)
+    /// For the connection to the desktop.
+    var desktopTime: TimeAmount = .seconds(5)
+    /// From the end of one direction to the end of the other, when the link is cut.
+    var halfClosedTime: TimeAmount = .seconds(10)
+    /// How long the other side of a link may be silent before the kernel takes it for lost: a seat without power, a frozen desktop. Data
+    /// that the other side does not take for so long ends the link as well.
+    var silence: TimeAmount = .seconds(20)
+
+    /// Connections in all, before and after admission.
+    var connections = 1024
+    /// Connections that wait for admission, in all.
+    var waiting = 128
+    /// Connections that wait for admission, from one address.
+    var waitingPerSource = 8
+    /// Refused attempts that an address may make at once before it is shut out for a while.
+    var refusals = 10
+    /// The time after which one more refused attempt is forgiven.
+    var forgiveness: TimeAmount = .seconds(3)
+    /// Addresses that are remembered.
+    var sources = 4096
+
+    /// How much may wait to be sent to one side of a link before no more is read from the other, in bytes.
+    var bufferedBytes = 128 * 1024
+    /// Incidents are logged one by one as long as there is at most one in this time, else as their number.
+    var logInterval: TimeAmount = .seconds(10)
+}

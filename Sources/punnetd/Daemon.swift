@@ -1,0 +1,100 @@
+import Broker
+import ControlServer
+import DesktopStore
+import Foundation
+import Hypervisor
+import Identity
+import Logging
+import Relay
+import ServiceLifecycle
+import SystemdNotify
+import XenHypervisor
+
+/// Something that the daemon needs from the start is not to be had.
+struct StartFailure: Error, CustomStringConvertible {
+    let what: String
+    let cause: any Error
+    var description: String { "\(what): \(cause)" }
+
+    /// Does what the start needs, and names it where it fails.
+    static func explain<Value>(_ what: String, _ body: () throws -> Value) throws(StartFailure) -> Value {
+        do { return try body() } catch { throw StartFailure(what: what, cause: error) }
+    }
+}
+
+/// Everything that runs in punnetd, wired.
+struct Daemon {
+    private let settings: DaemonSettings
+    private let logger: Logger
+
+    init(_ settings: DaemonSettings, logger: Logger) {
+        self.settings = settings
+        self.logger = logger
+    }
+
+    /// Runs until SIGTERM or SIGINT, or until a part ends that must not.
+    func run() async throws {
+        let notifier = SystemdNotifier()
+        let data = settings.data
+        let network = networkSettings
+        let addresses = serverAddresses(without: settings.bridge)
+        let store = try StartFailure.explain("the database cannot be opened") {
+            try FileManager.default.createDirectory(
+                atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
+            return try DesktopStore(path: data + "/punnet.db")
+        }
+        let identity = try StartFailure.explain("the certificate cannot be read or made") {
+            try SelfSignedCertificate.load(orCreateIn: data + "/identity", names: [ProcessInfo.processInfo.hostName] + addresses)
+        }
+        let host = try StartFailure.explain("Xen cannot be reached") {
+            try XenDomainHost(
+                .init(bridge: network.bridge, portScript: network.portScript, slowOperations: settings.atOnce), logger: logger)
+        }
+        let disks = try StartFailure.explain("the data folder cannot be used") {
+            try FileDiskStore(.init(images: data + "/images", desktops: data + "/desktops"), logger: logger)
+        }
+
+        var brokerSettings = BrokerSettings()
+        brokerSettings.atOnce = settings.atOnce
+        let broker = Broker(
+            store: store, host: host, disks: disks, network: addressBook(network), addresses: AddressPlan(subnet: settings.subnet),
+            settings: brokerSettings, logger: logger)
+        let desk = RelayDesk(
+            configuration: .standard(socketPath: settings.runtime + "/relay.sock"), desk: broker, logger: logger)
+        await broker.useRelay { await desk.closeLinks(of: $0.rawValue) }
+        let registry = SeatRegistry(broker, store: store)
+        let server = try StartFailure.explain("the control server cannot be set up") {
+            try ControlServer(
+                configuration: .init(
+                    host: settings.httpsHost, port: settings.httpsPort, certificatePEM: identity.certificatePEM,
+                    privateKeyPEM: identity.privateKeyPEM, socketPath: settings.runtime + "/control.sock",
+                    administratorsGroup: settings.adminGroup, pin: identity.pin, addresses: addresses, relayPort: settings.relayPort),
+                broker: SessionBroker(broker), seats: registry, administration: Administration(broker, store: store), logger: logger,
+                onListening: { _ in notifier.ready() })
+        }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: broker), .init(service: desk), .init(service: server)],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        try await group.run()
+        notifier.stopping()
+    }
+
+    private var networkSettings: NetworkSettings {
+        let mode: NetworkSettings.Mode =
+            switch settings.networkMode {
+            case .libvirt: .libvirt(uri: "network:///system", network: "punnet")
+            case .bridge: .bridge(hostsFile: settings.reservationsFile, processFile: settings.dnsmasqPIDFile)
+            }
+        return NetworkSettings(
+            mode: mode, bridge: settings.bridge, subnet: settings.subnet, internet: settings.internet,
+            services: [UInt16(settings.httpsPort), UInt16(settings.relayPort)])
+    }
+
+    private func addressBook(_ network: NetworkSettings) -> any AddressBook {
+        switch settings.networkMode {
+        case .libvirt: LibvirtNetwork(network, logger: logger)
+        case .bridge: BridgeNetwork(network, logger: logger)
+        }
+    }
+}

@@ -1,0 +1,199 @@
+import Configuration
+import Foundation
+import Hypervisor
+import Logging
+import SystemPackage
+import Yams
+
+/// What punnetd needs to start. Everything else is in the database.
+///
+/// From the configuration file, the environment (`PUNNET_` and the key in upper case with `_` for `.`) and flags, the later before the former.
+struct DaemonSettings: Sendable, Equatable {
+    enum NetworkMode: String, CaseIterable, Sendable { case libvirt, bridge }
+
+    var data: String
+    var runtime: String
+    var httpsHost: String
+    var httpsPort: Int
+    var relayPort: Int
+    var adminGroup: String
+    var networkMode: NetworkMode
+    var bridge: String
+    var subnet: IPv4Subnet
+    var internet: Bool
+    /// For `network.mode: bridge`: where dnsmasq reads its reservations, and the file with its process number.
+    var reservationsFile: String
+    var dnsmasqPIDFile: String
+    var atOnce: Int
+    var logLevel: Logger.Level
+
+    /// Every key, with its default and what it may be.
+    enum Key: String, CaseIterable {
+        case data = "data"
+        case runtime = "runtime"
+        case httpsAddress = "https.address"
+        case httpsPort = "https.port"
+        case relayPort = "relay.port"
+        case adminGroup = "admin.group"
+        case networkMode = "network.mode"
+        case bridge = "network.bridge"
+        case subnet = "network.subnet"
+        case internet = "network.internet"
+        case reservationsFile = "network.reservations"
+        case dnsmasqPIDFile = "network.dnsmasq"
+        case atOnce = "pool.atOnce"
+        case logLevel = "log.level"
+
+        var defaultValue: String {
+            switch self {
+            case .data: "/var/lib/punnet"
+            case .runtime: "/run/punnet"
+            case .httpsAddress: "0.0.0.0"
+            case .httpsPort: "443"
+            case .relayPort: "3389"
+            case .adminGroup: "punnet-admin"
+            case .networkMode: "libvirt"
+            case .bridge: "punnet0"
+            case .subnet: "10.88.0.0/24"
+            case .internet: "false"
+            case .reservationsFile: "/var/lib/punnet/network/reservations"
+            case .dnsmasqPIDFile: "/run/punnet/dnsmasq.pid"
+            case .atOnce: "2"
+            case .logLevel: "info"
+            }
+        }
+
+        /// What a value may be, for the refusal of one that is not.
+        var range: String {
+            switch self {
+            case .data, .runtime, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
+            case .httpsAddress: "an IPv4 address of this server, or 0.0.0.0 for all"
+            case .httpsPort, .relayPort: "a port, 1 to 65535"
+            case .adminGroup: "a name of 1 to 32 letters, digits, '-' and '_'"
+            case .networkMode: NetworkMode.allCases.map(\.rawValue).joined(separator: " or ")
+            case .bridge: "a bridge's name of 1 to 15 letters, digits, '-' and '_'"
+            case .subnet: "an IPv4 network with 8 to 28 network bits and no host bits, as 10.88.0.0/24"
+            case .internet: "true or false"
+            case .atOnce: "a number, 1 to 16"
+            case .logLevel: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            }
+        }
+    }
+
+    /// Why the daemon does not start.
+    enum Refusal: Error, Equatable, CustomStringConvertible {
+        case noSetting(String)
+        case value(key: String, value: String, range: String)
+        case unknownKey(String, file: String)
+        case unreadable(file: String, reason: String)
+
+        var description: String {
+            switch self {
+            case .noSetting(let text):
+                "'\(text)' is no setting; write one of \(Key.allCases.map(\.rawValue).joined(separator: ", ")) with '=' and its value"
+            case .value(let key, let value, let range): "setting '\(key)' has the value '\(value)'; it must be \(range)"
+            case .unknownKey(let key, let file):
+                "'\(file)' has the unknown setting '\(key)'; the settings are \(Key.allCases.map(\.rawValue).joined(separator: ", "))"
+            case .unreadable(let file, let reason): "the configuration '\(file)' cannot be read: \(reason)"
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - flags: Values by key, from the command line.
+    ///   - mayBeMissing: Whether a file that is not there counts as an empty one.
+    static func read(
+        file: String, mayBeMissing: Bool, environment: [String: String] = ProcessInfo.processInfo.environment, flags: [Key: String]
+    ) async throws(Refusal) -> DaemonSettings {
+        if FileManager.default.fileExists(atPath: file) || !mayBeMissing { try refuseUnknownKeys(in: file) }
+        let yaml: FileProvider<YAMLSnapshot>
+        do {
+            yaml = try await FileProvider<YAMLSnapshot>(filePath: FilePath(file), allowMissing: mayBeMissing)
+        } catch {
+            throw .unreadable(file: file, reason: "\(error)")
+        }
+        let given = InMemoryProvider(
+            values: Dictionary(
+                uniqueKeysWithValues: flags.map { (AbsoluteConfigKey(keyOf($0.key)), ConfigValue(.string($0.value), isSecret: false)) }))
+        let config = ConfigReader(providers: [
+            given, EnvironmentVariablesProvider(environmentVariables: environment).prefixKeys(with: "punnet"), yaml,
+        ])
+        return try DaemonSettings { config.string(forKey: keyOf($0), default: $0.defaultValue) }
+    }
+
+    /// Reads settings as they are given on the command line, `key=value`; a later one replaces an earlier.
+    static func flags(_ texts: [String]) throws(Refusal) -> [Key: String] {
+        var flags: [Key: String] = [:]
+        for text in texts {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let key = Key(rawValue: String(parts[0])) else { throw .noSetting(text) }
+            flags[key] = String(parts[1])
+        }
+        return flags
+    }
+
+    private static func keyOf(_ key: Key) -> ConfigKey {
+        ConfigKey(key.rawValue.split(separator: ".").map(String.init))
+    }
+
+    private static func refuseUnknownKeys(in file: String) throws(Refusal) {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw .unreadable(file: file, reason: "it is missing, not readable, or no UTF-8 text")
+        }
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            throw .unreadable(file: file, reason: "\(error)")
+        }
+        guard let root else { return }
+        guard case .mapping(let mapping) = root else { throw .unreadable(file: file, reason: "it is no list of 'key: value'") }
+        for key in keys(of: mapping, under: []) where Key(rawValue: key) == nil { throw .unknownKey(key, file: file) }
+    }
+
+    private static func keys(of mapping: Node.Mapping, under path: [String]) -> [String] {
+        mapping.flatMap { key, value in
+            let here = path + [key.string ?? "?"]
+            if case .mapping(let inner) = value { return keys(of: inner, under: here) }
+            return [here.joined(separator: ".")]
+        }
+    }
+
+    private init(_ value: (Key) -> String) throws(Refusal) {
+        func checked<Value>(_ key: Key, _ read: (String) -> Value?) throws(Refusal) -> Value {
+            let text = value(key)
+            guard let value = read(text) else { throw .value(key: key.rawValue, value: text, range: key.range) }
+            return value
+        }
+        func path(_ text: String) -> String? {
+            text.hasPrefix("/") && !text.contains("\0") && text.utf8.count < 200 ? (text == "/" ? nil : text) : nil
+        }
+        func name(upTo length: Int) -> (String) -> String? {
+            { text in
+                let isAllowed = text.utf8.allSatisfy { byte in
+                    Character(UnicodeScalar(byte)).isASCII
+                        && (Character(UnicodeScalar(byte)).isLetter || Character(UnicodeScalar(byte)).isNumber || byte == 45 || byte == 95)
+                }
+                return isAllowed && (1...length).contains(text.utf8.count) ? text : nil
+            }
+        }
+        func number(_ range: ClosedRange<Int>) -> (String) -> Int? {
+            { text in Int(text).flatMap { range.contains($0) ? $0 : nil } }
+        }
+        data = try checked(.data, path)
+        runtime = try checked(.runtime, path)
+        httpsHost = try checked(.httpsAddress) { IPv4Address($0)?.description }
+        httpsPort = try checked(.httpsPort, number(1...65_535))
+        relayPort = try checked(.relayPort, number(1...65_535))
+        relayUser = try checked(name(upTo: 32))
+        adminGroup = try checked(.adminGroup, name(upTo: 32))
+        networkMode = try checked(.networkMode, NetworkMode.init(rawValue:))
+        bridge = try checked(.bridge, name(upTo: 15))
+        subnet = try checked(.subnet) { text in IPv4Subnet(text).flatMap { $0.prefix <= 28 ? $0 : nil } }
+        internet = try checked(.internet, Bool.init)
+        reservationsFile = try checked(.reservationsFile, path)
+        dnsmasqPIDFile = try checked(.dnsmasqPIDFile, path)
+        atOnce = try checked(.atOnce, number(1...16))
+        logLevel = try checked(.logLevel, Logger.Level.init(rawValue:))
+    }
+}

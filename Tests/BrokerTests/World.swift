@@ -1,0 +1,179 @@
+import DesktopModel
+import DesktopStore
+import Foundation
+import Hypervisor
+
+@testable import Broker
+
+/// Reproducible randomness: the same seed gives the same history. SplitMix64.
+struct Seeded: RandomNumberGenerator {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// What is outside the daemon and outlives it: Xen's domains, the overlays, and the real store on a real file. Effects are done to it, and
+/// what must never happen there is looked for at every deed.
+final class World {
+    struct FakeDomain {
+        var isPaused: Bool
+        var memory: ByteCount
+        var overlay: String
+    }
+
+    let store: DesktopStore
+    let folder: URL
+    var domains: [DomainUUID: FakeDomain] = [:]
+    var overlays: Set<OverlayName> = []
+    /// Every overlay that was ever laid: none is laid twice.
+    var everLaid: Set<OverlayName> = []
+    /// Which session each domain was ever leased to.
+    var leasedTo: [DomainUUID: SessionID] = [:]
+    var totalMemory = ByteCount.gibibytes(6)
+    var foreign = DomainUUID(installation: 0xfeed, desktop: DesktopID(rawValue: 1), generation: Generation(rawValue: 1))
+    /// What must not be; empty at the end.
+    var violations: [String] = []
+
+    init() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("punnet-broker-\(UUID().uuidString)")
+        store = try DesktopStore(path: folder.appendingPathComponent("punnet.db").path)
+        domains[foreign] = FakeDomain(isPaused: false, memory: .mebibytes(256), overlay: "foreign")
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    /// One image and one lab, in the store.
+    func furnish(labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512)) async throws -> [Lab] {
+        let image = try await store.addImage(
+            NewImageVersion(
+                image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: "/blank",
+                commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
+                checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256)))
+        var result: [Lab] = []
+        for number in 1...labs {
+            result.append(
+                try await store.addLab(
+                    name: "room\(number)", image: image.id, profile: Profile(vcpus: 1, memory: memory), size: size, grace: .seconds(60),
+                    afterSession: .claimAgain))
+        }
+        return result
+    }
+
+    func addSeats(_ count: Int, lab: Lab) async throws -> [SeatID] {
+        var seats: [SeatID] = []
+        for number in 1...count {
+            let hash = (0..<32).map { UInt8(truncatingIfNeeded: number &* 7 &+ $0) }
+            seats.append(
+                try await store.addSeat(name: "\(lab.name)-seat-\(number)", lab: lab.id, wordHash: hash, wordExpires: 4_000_000_000).id)
+        }
+        return seats
+    }
+
+    func newRoom(settings: BrokerSettings = BrokerSettings()) -> Room {
+        Room(
+            installation: store.installation, settings: settings, addresses: AddressPlan(subnet: IPv4Subnet("10.88.0.0/24")!),
+            now: Instant(sinceStart: .zero))
+    }
+
+    func snapshot() async throws -> Snapshot {
+        Snapshot(
+            stored: try await store.room(),
+            seats: Dictionary(uniqueKeysWithValues: try await store.seats().map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
+            domains: running(), overlays: Array(overlays).sorted { $0.fileName < $1.fileName })
+    }
+
+    func running() -> [RunningDomain] {
+        domains.map { uuid, domain in
+            RunningDomain(uuid: uuid, name: "\(uuid)", activity: domain.isPaused ? .paused : .running, memory: domain.memory)
+        }.sorted { $0.name < $1.name }
+    }
+
+    func measurement() -> Measurement {
+        let used = domains.values.reduce(ByteCount.zero) { $0 + $1.memory }
+        return Measurement(
+            host: HostCapacity(totalMemory: totalMemory, freeMemory: totalMemory - used, controlMemory: .gibibytes(2), processors: 2),
+            domains: running(), disk: DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero))
+    }
+
+    func require(_ holds: Bool, _ what: @autoclosure () -> String) {
+        if !holds { violations.append(what()) }
+    }
+
+    /// Does a step to the world and tells what came of it.
+    func carryOut(_ step: Step, of desktop: DesktopID, _ generation: Generation) -> RoomEvent {
+        switch step {
+        case .layOverlay(_, let name):
+            require(everLaid.insert(name).inserted, "overlay \(name) is laid twice")
+            overlays.insert(name)
+            return .stepDone(desktop, generation, .overlayLaid(path: name.fileName))
+        case .build(let plan):
+            require(plan.uuid.installation == store.installation, "a domain without our mark is built")
+            require(!domains.values.contains { $0.overlay == plan.overlay }, "overlay \(plan.overlay) serves two domains")
+            require(!domains.keys.contains { $0.desktop == plan.uuid.desktop && $0 != foreign }, "desktop \(desktop) has two domains")
+            let used = domains.values.reduce(ByteCount.zero) { $0 + $1.memory } + plan.profile.memory
+            require(used + .gibibytes(2) <= totalMemory, "a domain is built that does not fit")
+            domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.profile.memory, overlay: plan.overlay)
+            return .stepDone(desktop, generation, .domainBuilt)
+        case .awaitReadiness(let uuid, _):
+            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, cause: "gone") }
+            require(leasedTo[uuid] == nil, "domain \(uuid) was leased and is probed again")
+            domains[uuid]?.isPaused = false
+            return .stepDone(desktop, generation, .answered(fingerprint: [UInt8](repeating: 7, count: 32)))
+        case .pause(let uuid):
+            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, cause: "gone") }
+            domains[uuid]?.isPaused = true
+            return .stepDone(desktop, generation, .paused)
+        case .remove(let uuid, let overlay):
+            require(uuid != foreign, "the foreign domain is ended")
+            domains[uuid] = nil
+            overlays.remove(overlay)
+            return .stepDone(desktop, generation, .removed)
+        }
+    }
+
+    /// Lets a leased desktop run. Its lease must be on the disk, and it was never another session's.
+    func unpause(_ session: SessionID, _ uuid: DomainUUID) async throws -> RoomEvent {
+        let stored = try await store.room()
+        require(
+            stored.sessions.contains { $0.id == session && $0.desktop == uuid.desktop && $0.generation == uuid.generation },
+            "session \(session) is handed out without a lease on the disk")
+        require(leasedTo[uuid, default: session] == session, "domain \(uuid) is leased a second time")
+        leasedTo[uuid] = session
+        guard domains[uuid] != nil else { return .notUnpaused(session, cause: "gone") }
+        domains[uuid]?.isPaused = false
+        return .unpaused(session)
+    }
+
+    /// What must be true of a room at every moment.
+    func inspect(_ room: Room) {
+        var addresses: Set<Place> = []
+        var underWay = 0
+        for desktop in room.desktops.values {
+            require(addresses.insert(desktop.place).inserted, "two desktops have place \(desktop.place)")
+            let uuid = room.uuid(of: desktop)
+            switch desktop.state {
+            case .ready: require(leasedTo[uuid] == nil, "desktop \(desktop.name) is ready after it was leased in the same generation")
+            case .leased(let session): require(room.sessions[session]?.session.desktop == desktop.id, "a lease without a session")
+            case .preparing: underWay += 1
+            case .empty, .retiring, .quarantined: break
+            }
+        }
+        require(underWay <= room.settings.atOnce, "\(underWay) desktops are being made at once")
+        if let capacity = room.capacity {
+            let promised = room.promised
+            require(promised.memory <= capacity.memory, "more memory is promised than there is")
+            require(promised.disk <= capacity.disk, "more disk is promised than there is")
+        }
+        for session in room.sessions.values {
+            require(
+                room.desktops[session.session.desktop]?.state == .leased(session.session.id), "session \(session.session.id) has no desktop")
+        }
+        require(domains[foreign] != nil, "the foreign domain is gone")
+    }
+}
