@@ -67,6 +67,10 @@ let package = Package(
         .executableTarget(
             name: "punnet",
             dependencies: ["ControlAPI", arguments, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
+
+        .testTarget(name: "IdentityTests", dependencies: ["Identity", "COpenSSL"]),
+        .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -40,7 +40,7 @@ public final class Administration: Sendable {
     private func takeIn(
         _ folder: ImageFolder, _ progress: @escaping @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(BrokerError) -> ImageVersion {
-        let version = 1 + (await broker.room.images.values.filter { $0.image == folder.name }.map(\.version).max() ?? 0)
+        let version = try await stored { () async throws(StoreError) in try await store.nextVersion(of: folder.name) }
         let disks = broker.disks
         let files: StoredImage
         do {

@@ -22,9 +22,6 @@ extension Room {
                 vouchedFor.insert(OverlayName(desktop: desktop.id, generation: desktop.generation))
             }
         }
-        for session in stored.sessions where sessions[session.id] == nil && self.desktops[session.desktop]?.state != .retiring {
-            record([.sessionEnded(session.id, .desktopDied)], .held(session.desktop))
-        }
         for domain in snapshot.domains where domain.uuid.installation == installation && self.desktop(with: domain.uuid) == nil {
             effects.append(.destroyStray(domain.uuid))
         }

@@ -35,6 +35,8 @@ public final class SeatRegistry: Sendable {
         let seats = try await stored { () async throws(StoreError) in try await store.seats() }
         guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
         await broker.deliver(.seatChanged(seat.id, nil))
+        // The end of its session goes to the disk first: an open session has a seat.
+        await broker.recordsWritten()
         try await stored { () async throws(StoreError) in try await store.removeSeat(seat.id) }
     }
 

@@ -42,6 +42,13 @@ enum DiskFiles {
         try remove(old)
     }
 
+    /// What a file takes of its file system; nothing where it is gone.
+    static func allocated(_ path: String) -> ByteCount {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return .zero }
+        return ByteCount(rawValue: Int64(status.st_blocks) * 512)
+    }
+
     /// Makes names in a folder survive a power cut.
     static func syncFolder(_ folder: String) throws(HypervisorError) {
         let handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -72,8 +72,10 @@ public final class FileDiskStore: DiskStore {
             var status = statvfs()
             guard statvfs(folder, &status) == 0 else { throw FileFailure.error("statvfs", folder) }
             let block = Int64(status.f_frsize)
+            let overlays = try DiskFiles.names(in: folder).filter { OverlayName(fileName: $0) != nil }
             return DiskSpace(
-                total: ByteCount(rawValue: Int64(status.f_blocks) * block), free: ByteCount(rawValue: Int64(status.f_bavail) * block))
+                total: ByteCount(rawValue: Int64(status.f_blocks) * block), free: ByteCount(rawValue: Int64(status.f_bavail) * block),
+                overlays: overlays.reduce(.zero) { $0 + DiskFiles.allocated("\(folder)/\($1)") })
         }
     }
 

@@ -67,7 +67,7 @@ struct Daemon {
             try ControlServer(
                 configuration: .init(
                     host: settings.httpsHost, port: settings.httpsPort, certificatePEM: identity.certificatePEM,
-                    privateKeyPEM: identity.privateKeyPEM, socketPath: settings.runtime + "/control.sock",
+                    privateKeyPEM: identity.keyPEM, socketPath: settings.runtime + "/control.sock",
                     administratorsGroup: settings.adminGroup, pin: identity.pin, addresses: addresses, relayPort: settings.relayPort),
                 broker: SessionBroker(broker), seats: registry, administration: Administration(broker, store: store), logger: logger,
                 onListening: { _ in notifier.ready() })

@@ -185,7 +185,6 @@ struct DaemonSettings: Sendable, Equatable {
         httpsHost = try checked(.httpsAddress) { IPv4Address($0)?.description }
         httpsPort = try checked(.httpsPort, number(1...65_535))
         relayPort = try checked(.relayPort, number(1...65_535))
-        relayUser = try checked(name(upTo: 32))
         adminGroup = try checked(.adminGroup, name(upTo: 32))
         networkMode = try checked(.networkMode, NetworkMode.init(rawValue:))
         bridge = try checked(.bridge, name(upTo: 15))

@@ -1,0 +1,96 @@
+import DesktopModel
+import GRDB
+
+extension DesktopStore {
+    /// The version number for the next version of this image, from 1; a removed version's number is not used again.
+    public func nextVersion(of image: String) async throws(StoreError) -> Int {
+        try await read { try Int.fetchOne($0, sql: "SELECT next_version FROM image WHERE name = ?", arguments: [image]) ?? 1 }
+    }
+
+    /// Keeps a version of an image and gives it its number. `taken` where that version was used before.
+    public func addImage(_ new: NewImageVersion) async throws(StoreError) -> ImageVersion {
+        let taken = StoreError.taken(kind: "image version", name: "\(new.image)-\(new.version)")
+        return try await write(taken: taken) { db in
+            try db.execute(sql: "INSERT INTO image (name, next_version) VALUES (?, 1) ON CONFLICT DO NOTHING", arguments: [new.image])
+            try db.execute(
+                sql: "UPDATE image SET next_version = ? + 1 WHERE name = ? AND next_version <= ?", arguments: [new.version, new.image, new.version])
+            guard db.changesCount == 1 else { throw taken }
+            try db.execute(
+                sql: """
+                    INSERT INTO image_version (image, version, boot, disk, kernel, ramdisk, blank_overlay, command_line, user, password, checksum,
+                        disk_size, minimum_memory) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    new.image, new.version, new.boot.rawValue, new.disk, new.kernel, new.ramdisk, new.blankOverlay, new.commandLine,
+                    new.account.user, new.account.password, new.checksum, new.diskSize.rawValue, new.minimumMemory.rawValue,
+                ])
+            return ImageVersion(
+                id: ImageVersionID(rawValue: db.lastInsertedRowID), image: new.image, version: new.version, boot: new.boot, disk: new.disk,
+                kernel: new.kernel, ramdisk: new.ramdisk, blankOverlay: new.blankOverlay, commandLine: new.commandLine, account: new.account,
+                checksum: new.checksum, diskSize: new.diskSize, minimumMemory: new.minimumMemory)
+        }
+    }
+
+    /// Forgets a version of an image. `inUse` while a lab or a desktop names it.
+    public func removeImage(_ id: ImageVersionID) async throws(StoreError) {
+        try await remove(from: "image_version", kind: "image version", id: id.rawValue)
+    }
+
+    /// Keeps a new lab and gives it its number. `taken` where another lab has the name, `unknown` where there is no such image version.
+    public func addLab(
+        name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, afterSession: AfterSession
+    ) async throws(StoreError) -> Lab {
+        let missing = StoreError.unknown(kind: "image version", id: String(image.rawValue))
+        return try await write(disagreement: missing, taken: .taken(kind: "lab", name: name)) { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO lab (name, image_version, vcpus, memory, size, grace_nanoseconds, after_session) VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    name, image.rawValue, profile.vcpus, profile.memory.rawValue, size, grace.nanoseconds, afterSession.rawValue,
+                ])
+            return Lab(
+                id: LabID(rawValue: db.lastInsertedRowID), name: name, image: image, profile: profile, size: size,
+                grace: .nanoseconds(grace.nanoseconds), afterSession: afterSession)
+        }
+    }
+
+    /// Changes everything of a lab but its number. `taken` where another lab has the name, `unknown` where there is no such lab or image.
+    public func updateLab(_ lab: Lab) async throws(StoreError) {
+        let missing = StoreError.unknown(kind: "image version", id: String(lab.image.rawValue))
+        try await write(disagreement: missing, taken: .taken(kind: "lab", name: lab.name)) { db in
+            try db.execute(
+                sql: """
+                    UPDATE lab SET name = ?, image_version = ?, vcpus = ?, memory = ?, size = ?, grace_nanoseconds = ?, after_session = ?
+                        WHERE id = ?
+                    """,
+                arguments: [
+                    lab.name, lab.image.rawValue, lab.profile.vcpus, lab.profile.memory.rawValue, lab.size, lab.grace.nanoseconds,
+                    lab.afterSession.rawValue, lab.id.rawValue,
+                ])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "lab", id: String(lab.id.rawValue)) }
+        }
+    }
+
+    /// Forgets a lab. `inUse` while it has desktops or seats.
+    public func removeLab(_ id: LabID) async throws(StoreError) {
+        try await remove(from: "lab", kind: "lab", id: id.rawValue)
+    }
+
+    /// Removes one row of a table, unless others refer to it.
+    func remove(from table: String, kind: String, id: Int64) async throws(StoreError) {
+        try await write(disagreement: .inUse(kind: kind, id: String(id))) { db in
+            try db.execute(sql: "DELETE FROM \(table) WHERE id = ?", arguments: [id])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: kind, id: String(id)) }
+        }
+    }
+}
+
+extension Duration {
+    /// Whole nanoseconds, what is smaller being dropped; at most about 292 years.
+    fileprivate var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max : whole.addingReportingOverflow(attoseconds / 1_000_000_000).partialValue
+    }
+}

@@ -1,0 +1,131 @@
+import GRDB
+
+/// One step by which a database of an earlier version becomes one of this version. Once released it never changes.
+struct StoreMigration: Sendable {
+    /// `<number>-<what it brings>`; it also names the copy that is kept before it.
+    let name: String
+    let run: @Sendable (Database) throws -> Void
+
+    /// All of them, in order.
+    static let all = [StoreMigration(name: "1-room", run: room)]
+
+    /// Everything that the first version keeps.
+    ///
+    /// A leased desktop and its open session name each other: `desktop(session, id, generation)` must be found in `session`, and
+    /// `session(id, open_desktop, generation)` in `desktop`, both when the transaction is committed.
+    private static func room(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE appliance (
+                    id INTEGER PRIMARY KEY CHECK (id = 1),
+                    installation INTEGER NOT NULL,
+                    next_desktop INTEGER NOT NULL,
+                    next_session INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE image (
+                    name TEXT NOT NULL PRIMARY KEY,
+                    next_version INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE image_version (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    image TEXT NOT NULL REFERENCES image (name),
+                    version INTEGER NOT NULL,
+                    boot TEXT NOT NULL,
+                    disk TEXT NOT NULL,
+                    kernel TEXT NOT NULL,
+                    ramdisk TEXT NOT NULL,
+                    blank_overlay TEXT NOT NULL,
+                    command_line TEXT NOT NULL,
+                    user TEXT NOT NULL,
+                    password TEXT NOT NULL,
+                    checksum TEXT NOT NULL,
+                    disk_size INTEGER NOT NULL,
+                    minimum_memory INTEGER NOT NULL,
+                    UNIQUE (image, version)
+                ) STRICT;
+
+                CREATE TABLE lab (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    name TEXT NOT NULL UNIQUE,
+                    image_version INTEGER NOT NULL REFERENCES image_version (id),
+                    vcpus INTEGER NOT NULL,
+                    memory INTEGER NOT NULL,
+                    size INTEGER NOT NULL,
+                    grace_nanoseconds INTEGER NOT NULL,
+                    after_session TEXT NOT NULL
+                ) STRICT;
+
+                CREATE TABLE desktop (
+                    id INTEGER PRIMARY KEY,
+                    lab INTEGER NOT NULL REFERENCES lab (id),
+                    number INTEGER NOT NULL,
+                    name TEXT NOT NULL UNIQUE,
+                    place INTEGER NOT NULL UNIQUE,
+                    generation INTEGER NOT NULL,
+                    state TEXT NOT NULL,
+                    step TEXT,
+                    session INTEGER,
+                    cause TEXT,
+                    holding INTEGER,
+                    image_version INTEGER REFERENCES image_version (id),
+                    vcpus INTEGER,
+                    memory INTEGER,
+                    fingerprint BLOB,
+                    since INTEGER NOT NULL,
+                    UNIQUE (lab, number),
+                    UNIQUE (session, id, generation),
+                    CHECK ((state = 'preparing') = (step IS NOT NULL)),
+                    CHECK ((state = 'leased') = (session IS NOT NULL)),
+                    CHECK ((state = 'quarantined') = (cause IS NOT NULL AND holding IS NOT NULL)),
+                    CHECK ((vcpus IS NULL) = (memory IS NULL)),
+                    FOREIGN KEY (session, id, generation) REFERENCES session (id, open_desktop, generation) DEFERRABLE INITIALLY DEFERRED
+                ) STRICT;
+
+                CREATE TABLE seat (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    name TEXT NOT NULL UNIQUE,
+                    lab INTEGER NOT NULL REFERENCES lab (id),
+                    word_hash BLOB UNIQUE,
+                    word_expires INTEGER,
+                    token_hash BLOB UNIQUE,
+                    enrolled INTEGER,
+                    CHECK ((word_hash IS NULL) = (word_expires IS NULL)),
+                    CHECK ((token_hash IS NULL) = (enrolled IS NULL))
+                ) STRICT;
+
+                CREATE TABLE session (
+                    id INTEGER PRIMARY KEY,
+                    seat INTEGER NOT NULL,
+                    seat_name TEXT NOT NULL,
+                    desktop INTEGER NOT NULL,
+                    desktop_name TEXT NOT NULL,
+                    generation INTEGER NOT NULL,
+                    boot_id TEXT NOT NULL,
+                    ticket BLOB NOT NULL,
+                    address TEXT NOT NULL,
+                    began INTEGER NOT NULL,
+                    ended INTEGER,
+                    reason TEXT,
+                    open_desktop INTEGER GENERATED ALWAYS AS (CASE WHEN ended IS NULL THEN desktop END) STORED,
+                    open_seat INTEGER GENERATED ALWAYS AS (CASE WHEN ended IS NULL THEN seat END) STORED
+                        REFERENCES seat (id) DEFERRABLE INITIALLY DEFERRED,
+                    UNIQUE (id, open_desktop, generation),
+                    CHECK ((ended IS NULL) = (reason IS NULL)),
+                    FOREIGN KEY (id, open_desktop, generation) REFERENCES desktop (session, id, generation) DEFERRABLE INITIALLY DEFERRED
+                ) STRICT;
+
+                CREATE UNIQUE INDEX session_open_desktop ON session (open_desktop) WHERE open_desktop IS NOT NULL;
+                CREATE UNIQUE INDEX session_open_seat ON session (open_seat) WHERE open_seat IS NOT NULL;
+                CREATE INDEX desktop_image_version ON desktop (image_version);
+                CREATE INDEX lab_image_version ON lab (image_version);
+                CREATE INDEX seat_lab ON seat (lab);
+                """)
+        var generator = SystemRandomNumberGenerator()
+        let installation = UInt64.random(in: 1...UInt64.max, using: &generator)
+        try db.execute(
+            sql: "INSERT INTO appliance (id, installation, next_desktop, next_session) VALUES (1, ?, 1, 1)",
+            arguments: [Int64(bitPattern: installation)])
+    }
+}

@@ -1,0 +1,101 @@
+import DesktopModel
+
+/// A moment of the calendar in whole seconds since 1970. The store takes it when it writes.
+public typealias StoredSeconds = Int64
+
+/// What is meant to be, read at one moment: from this the daemon begins again after a restart.
+public struct StoredRoom: Hashable, Sendable {
+    /// By name.
+    public let labs: [Lab]
+    /// By image and version.
+    public let images: [ImageVersion]
+    /// By number.
+    public let desktops: [Desktop]
+    /// Since when each desktop is in the state that its word names.
+    public let since: [DesktopID: StoredSeconds]
+    /// The open ones, by number.
+    public let sessions: [Session]
+    /// The number for the next new desktop; it was never used.
+    public let nextDesktop: DesktopID
+    /// The number for the next session; it was never used.
+    public let nextSession: SessionID
+}
+
+/// A version of an image that is to be kept; the store gives it its number.
+public struct NewImageVersion: Hashable, Sendable {
+    /// The image's name: lower-case letters, digits and hyphens.
+    public var image: String
+    /// At least what `nextVersion(of:)` told.
+    public var version: Int
+    public var boot: BootMode
+    public var disk: String
+    public var kernel: String
+    public var ramdisk: String
+    public var blankOverlay: String
+    public var commandLine: String
+    public var account: Account
+    /// SHA-256 of `disk`, in lower-case hexadecimal.
+    public var checksum: String
+    public var diskSize: ByteCount
+    public var minimumMemory: ByteCount
+
+    public init(
+        image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String, commandLine: String,
+        account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount
+    ) {
+        self.image = image
+        self.version = version
+        self.boot = boot
+        self.disk = disk
+        self.kernel = kernel
+        self.ramdisk = ramdisk
+        self.blankOverlay = blankOverlay
+        self.commandLine = commandLine
+        self.account = account
+        self.checksum = checksum
+        self.diskSize = diskSize
+        self.minimumMemory = minimumMemory
+    }
+}
+
+/// A seat as it is kept. Its token and word are not here: only their hashes are kept, and they are only searched for.
+public struct SeatRecord: Hashable, Sendable {
+    public let id: SeatID
+    public let name: String
+    public let lab: LabID
+    /// When it was enrolled; nil until then.
+    public let enrolled: StoredSeconds?
+    /// Until when its enrolment word is good; nil where none is waiting.
+    public let wordExpires: StoredSeconds?
+}
+
+/// A session as it is kept, for people to read; it outlives its seat and its desktop.
+public struct SessionRecord: Hashable, Sendable {
+    public let id: SessionID
+    public let seat: SeatID
+    public let seatName: String
+    public let desktop: DesktopID
+    public let desktopName: String
+    public let began: StoredSeconds
+    /// Nil while it is open.
+    public let ended: StoredSeconds?
+    /// Nil while it is open.
+    public let reason: EndReason?
+}
+
+/// One thing that changes in the room. Changes that belong together are applied together.
+public enum StoreChange: Hashable, Sendable {
+    /// A desktop with a number that was never used.
+    case desktopAdded(Desktop)
+    /// The desktop's generation, state, making and fingerprint are now these.
+    case desktopChanged(Desktop)
+    /// One that is not there is no error: that it is gone is a fact.
+    case desktopRemoved(DesktopID)
+    /// The lease: it goes together with the change that makes its desktop `leased`. The names are kept for the history.
+    case sessionBegan(Session, desktopName: String, seatName: String)
+    /// The session has another ticket, or is used from another address.
+    case sessionTicket(SessionID, TicketHash, address: String)
+    /// It goes together with the change by which its desktop is no longer `leased`. A session that is not open is no error: its lease may
+    /// never have reached the disk.
+    case sessionEnded(SessionID, EndReason)
+}

@@ -1,0 +1,183 @@
+import DesktopModel
+import Testing
+
+@testable import DesktopStore
+
+@Suite struct RoomTests {
+    @Test func whatIsKeptIsReadAgainAfterARestart() async throws {
+        let fixture = try await Fixture()
+        try await fixture.store.apply(fixture.lease(1))
+        let before = try await fixture.store.room()
+        try fixture.store.close()
+        let after = try Fixture.open(fixture.path)
+        let room = try await after.room()
+        #expect(room == before)
+        #expect(after.installation == fixture.store.installation)
+        #expect(room.labs == [fixture.lab])
+        #expect(room.images == [fixture.image])
+        #expect(room.desktops == [fixture.leased(1), fixture.desktops[1]])
+        #expect(room.sessions == [fixture.session(1)])
+        #expect(room.nextDesktop == DesktopID(rawValue: 3))
+        #expect(room.nextSession == SessionID(rawValue: 2))
+    }
+
+    @Test func everyInstallationHasAMarkOfItsOwn() async throws {
+        let (first, second) = (try await Fixture(), try await Fixture())
+        #expect(first.store.installation != second.store.installation)
+        #expect(first.store.installation != 0)
+    }
+
+    @Test(arguments: [
+        .empty, .ready, .retiring, .quarantined(cause: "디스크 ' is full", holding: true), .quarantined(cause: "", holding: false),
+    ] + PreparationStep.allCases.map { .preparing($0) })
+    func everyStateIsKeptWhole(state: DesktopState) async throws {
+        let fixture = try await Fixture()
+        var desktop = fixture.desktops[0]
+        desktop.state = state
+        desktop.generation = Generation(rawValue: .max)
+        desktop.fingerprint = nil
+        desktop.image = nil
+        desktop.profile = nil
+        try await fixture.store.apply([.desktopChanged(desktop)])
+        #expect(try await fixture.store.room().desktops[0] == desktop)
+    }
+
+    @Test func sinceIsTheMomentAtWhichTheStateBecameThis() async throws {
+        let fixture = try await Fixture()
+        let id = fixture.desktops[0].id
+        var desktop = fixture.desktops[0]
+        fixture.calendar.now = 1_000_100
+        desktop.state = .retiring
+        try await fixture.store.apply([.desktopChanged(desktop)])
+        fixture.calendar.now = 1_000_200
+        try await fixture.store.apply([.desktopChanged(desktop)])
+        let since = try await fixture.store.room().since
+        #expect(since[id] == 1_000_100)
+        #expect(since[fixture.desktops[1].id] == 1_000_000)
+    }
+
+    @Test func numbersOfDesktopsAndSessionsAreNeverUsedTwice() async throws {
+        let fixture = try await Fixture()
+        let last = fixture.desktops[1]
+        try await fixture.store.apply(fixture.lease(8) + fixture.end(8))
+        try await fixture.store.apply([.desktopRemoved(last.id)])
+        try fixture.store.close()
+        let store = try Fixture.open(fixture.path)
+        let room = try await store.room()
+        #expect(room.nextDesktop == DesktopID(rawValue: 3))
+        #expect(room.nextSession == SessionID(rawValue: 9))
+        await #expect(throws: StoreError.taken(kind: "desktop", name: "2")) { try await store.apply([.desktopAdded(last)]) }
+        await #expect(throws: StoreError.taken(kind: "session", name: "8")) { try await store.apply(fixture.lease(8)) }
+    }
+
+    @Test func changesAreAppliedTogetherOrNotAtAll() async throws {
+        let fixture = try await Fixture()
+        let before = try await fixture.store.room()
+        let missing = SessionID(rawValue: 99)
+        await #expect(throws: StoreError.unknown(kind: "open session", id: "99")) {
+            try await fixture.store.apply(fixture.lease(1) + [.sessionEnded(missing, .closed)])
+        }
+        #expect(try await fixture.store.room() == before)
+    }
+
+    @Test func changesOfWhatIsNotThereAreRefused() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.store
+        var stranger = fixture.desktops[0]
+        stranger = Desktop(id: DesktopID(rawValue: 50), lab: stranger.lab, number: 9, name: "x", place: Place(rawValue: 9))
+        let ticket = TicketHash(bytes: Fixture.hash(1))
+        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { [stranger] in try await store.apply([.desktopChanged(stranger)]) }
+        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { [stranger] in try await store.apply([.desktopRemoved(stranger.id)]) }
+        await #expect(throws: StoreError.unknown(kind: "open session", id: "5")) {
+            try await store.apply([.sessionTicket(SessionID(rawValue: 5), ticket, address: "192.0.2.1")])
+        }
+    }
+
+    @Test func twoDesktopsNeverShareAPlaceOrAName() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.store
+        let lab = fixture.lab.id
+        for (name, place) in [("room1-1", 3), ("room1-3", 1)] {
+            let third = Desktop(id: DesktopID(rawValue: 3), lab: lab, number: 3, name: name, place: Place(rawValue: place))
+            await #expect { try await store.apply([.desktopAdded(third)]) } throws: { error in
+                guard case StoreError.conflict = error else { return false }
+                return true
+            }
+        }
+        #expect(try await store.room().nextDesktop == DesktopID(rawValue: 3), "a refused change uses no number")
+    }
+
+    @Test func namesOfLabsAndVersionsOfImagesAreTakenOnce() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.store
+        let profile = fixture.lab.profile
+        let image = fixture.image.id
+        await #expect(throws: StoreError.taken(kind: "lab", name: "room1")) {
+            try await store.addLab(name: "room1", image: image, profile: profile, size: 1, grace: .seconds(1), afterSession: .shutDown)
+        }
+        await #expect(throws: StoreError.taken(kind: "image version", name: "debian-1")) {
+            try await store.addImage(Fixture.newImage("debian", 1))
+        }
+        let second = try await store.addImage(Fixture.newImage("debian", 2))
+        try await store.removeImage(second.id)
+        #expect(try await store.nextVersion(of: "debian") == 3, "a removed version's number is not used again")
+        #expect(try await store.nextVersion(of: "windows") == 1)
+        await #expect(throws: StoreError.taken(kind: "image version", name: "debian-2")) {
+            try await store.addImage(Fixture.newImage("debian", 2))
+        }
+        #expect(try await store.addImage(Fixture.newImage("debian", 3)).id > second.id)
+    }
+
+    @Test func whatIsInUseIsNotRemoved() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.store
+        await #expect(throws: StoreError.inUse(kind: "image version", id: fixture.image.id.description)) {
+            try await store.removeImage(fixture.image.id)
+        }
+        await #expect(throws: StoreError.inUse(kind: "lab", id: fixture.lab.id.description)) { try await store.removeLab(fixture.lab.id) }
+        try await store.apply(fixture.lease(1))
+        await #expect(throws: StoreError.inUse(kind: "seat", id: fixture.seats[0].id.description)) {
+            try await store.removeSeat(fixture.seats[0].id)
+        }
+        try await store.apply(fixture.end(1))
+        for seat in fixture.seats { try await store.removeSeat(seat.id) }
+        try await store.apply(fixture.desktops.map { .desktopRemoved($0.id) })
+        try await store.removeLab(fixture.lab.id)
+        try await store.removeImage(fixture.image.id)
+        let room = try await store.room()
+        #expect(room.labs.isEmpty && room.images.isEmpty && room.desktops.isEmpty)
+        await #expect(throws: StoreError.unknown(kind: "lab", id: fixture.lab.id.description)) { try await store.removeLab(fixture.lab.id) }
+    }
+
+    @Test func aLabIsChangedAsAWhole() async throws {
+        let fixture = try await Fixture()
+        var lab = fixture.lab
+        let image = try await fixture.store.addImage(Fixture.newImage("debian", 2))
+        lab.name = "room2"
+        lab.image = image.id
+        lab.profile = Profile(vcpus: 2, memory: .gibibytes(1))
+        lab.size = 30
+        lab.grace = .seconds(0)
+        lab.afterSession = .shutDown
+        try await fixture.store.updateLab(lab)
+        #expect(try await fixture.store.room().labs == [lab])
+        let other = try await fixture.store.addLab(
+            name: "room3", image: image.id, profile: lab.profile, size: 1, grace: .zero, afterSession: .claimAgain)
+        lab.name = "room3"
+        await #expect(throws: StoreError.taken(kind: "lab", name: "room3")) { [lab] in try await fixture.store.updateLab(lab) }
+        try await fixture.store.removeLab(other.id)
+        await #expect(throws: StoreError.unknown(kind: "lab", id: other.id.description)) { try await fixture.store.updateLab(other) }
+        lab.image = ImageVersionID(rawValue: 99)
+        await #expect(throws: StoreError.unknown(kind: "image version", id: "99")) { [lab] in try await fixture.store.updateLab(lab) }
+    }
+
+    @Test func aWriteIsNotCutShortByACancelledTask() async throws {
+        let fixture = try await Fixture()
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            try await fixture.store.apply(fixture.lease(1))
+            return try await fixture.store.room()
+        }
+        #expect(try await task.value.sessions == [fixture.session(1)])
+    }
+}
