@@ -18,7 +18,7 @@ final class Attempts: Sendable {
 
     private struct State {
         var all: Bucket?
-        var byAddress: [PeerAddress: Bucket] = [:]
+        var byAddress: [String: Bucket] = [:]
     }
 
     private let perAddress: Allowance
@@ -38,10 +38,10 @@ final class Attempts: Sendable {
     /// Takes a try; nil where there was one, and otherwise how long to wait for the next.
     func take(_ address: PeerAddress, at now: ContinuousClock.Instant = .now) -> Duration? {
         state.withLock { state in
-            let own = Self.wait(state.byAddress[address], perAddress, now)
+            let own = Self.wait(state.byAddress[address.counted], perAddress, now)
             let common = Self.wait(state.all, inAll, now)
             if let wait = [own, common].compactMap(\.self).max() { return wait }
-            state.byAddress[address] = Self.taken(state.byAddress[address], perAddress, now)
+            state.byAddress[address.counted] = Self.taken(state.byAddress[address.counted], perAddress, now)
             state.all = Self.taken(state.all, inAll, now)
             if state.byAddress.count > addressLimit { forget(&state, now) }
             return nil
@@ -51,7 +51,7 @@ final class Attempts: Sendable {
     /// Gives a try back, since the guess was right.
     func giveBack(_ address: PeerAddress) {
         state.withLock { state in
-            state.byAddress[address]?.fullAt -= perAddress.refill
+            state.byAddress[address.counted]?.fullAt -= perAddress.refill
             state.all?.fullAt -= inAll.refill
         }
     }

@@ -17,7 +17,7 @@ public struct ControlServer: Service {
     public struct Configuration: Sendable {
         /// The address on which seats are served, `0.0.0.0` for every IPv4 address of the appliance.
         public var host: String
-        /// The TCP port on which seats are served; 0 takes a free one.
+        /// The TCP port on which seats are served; 0 takes a free one, which the line to type on a seat then does not know.
         public var port: Int
         /// The appliance's certificate and its chain, as PEM.
         public var certificatePEM: String

@@ -157,6 +157,13 @@ import Testing
         #expect(gate.admit(a))
     }
 
+    @Test func aNetworkOfIPv6CountsAsOneAddress() {
+        let gate = ConnectionGate(limit: 100, limitPerAddress: 2)
+        let admitted = (0..<10).filter { gate.admit(PeerAddress("2001:db8:1:2::\($0)")) }
+        #expect(admitted.count == 2)
+        #expect(gate.admit(PeerAddress("2001:db8:1:3::1")))
+    }
+
     @Test func theLimitInAllHolds() {
         let gate = ConnectionGate(limit: 3, limitPerAddress: 2)
         let admitted = (0..<10).filter { gate.admit(PeerAddress("192.0.2.\($0)")) }
