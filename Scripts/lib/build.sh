@@ -47,10 +47,7 @@ build_debug() {
 }
 
 build_release() {
-    local product
-    for product in punnetd punnet-relay punnet punnet-bench; do
-        build_with -c release --static-swift-stdlib --product "$product"
-    done
+    build_with -c release --static-swift-stdlib
 }
 
 release_folder() {

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # xen-lab and its other parts use what is set here
 # The lab's images, from the cache or built: sets server_image, desktop_image (folders) and images_disk (a file).
 
 lab_appliance=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../appliance")

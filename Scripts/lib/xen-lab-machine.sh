@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what is not set here, xen-lab and its other parts set
 # The emulated machine: start, power cut, stop. Its folder holds
 #
 #   disk.qcow2      what it wrote, over the cached image; image.env names that image
@@ -31,7 +31,7 @@ free_port() {
 }
 
 machine_start() {
-    local network=user packages='' cpu=Nehalem memory=6144 dom0_memory=2048 https='' rdp='' wait=yes
+    local network=user packages='' cpu=Nehalem memory=6144 dom0_memory=2048 address=127.0.0.1 https='' rdp='' wait=yes
     while [ $# -gt 0 ]; do
         case $1 in
             --network) network=$2; shift 2 ;;
@@ -39,10 +39,10 @@ machine_start() {
             --cpu) cpu=$2; shift 2 ;;
             --memory) memory=$2; shift 2 ;;
             --dom0-memory) dom0_memory=$2; shift 2 ;;
+            --address) address=$2; shift 2 ;;
             --https) https=$2; shift 2 ;;
             --rdp) rdp=$2; shift 2 ;;
             --no-wait) wait=; shift ;;
-            --run) run=$(realpath -m "$2"); shift 2 ;;
             *) fail "start knows no option $1; --help lists them." ;;
         esac
     done
@@ -77,14 +77,14 @@ machine_start() {
     else
         https=${https:-$(free_port)}
         rdp=${rdp:-$(free_port)}
-        options+=(-netdev "user,id=lan,restrict=on,hostfwd=tcp:127.0.0.1:$https-:443,hostfwd=tcp:127.0.0.1:$rdp-:3389")
+        options+=(-netdev "user,id=lan,restrict=on,hostfwd=tcp:$address:$https-:443,hostfwd=tcp:$address:$rdp-:3389")
     fi
     # /dev/kvm alone proves nothing: it opens on machines where Xen does not run on it.
-    if [ -w /dev/kvm ] && grep -q -E -w 'vmx|svm' /proc/cpuinfo; then options+=(-accel kvm); else options+=(-accel tcg,thread=multi); fi
+    if [ -w /dev/kvm ] && grep -q -E -w 'vmx|svm' /proc/cpuinfo; then options+=(-accel kvm); else options+=(-accel "tcg,thread=multi"); fi
     [ -z "$packages" ] || options+=(-drive "file=$packages,format=raw,if=virtio,readonly=on")
     rm -f "$run"/{channel,port,monitor}.sock "$run/console.log"
     printf 'network=%s\nhttps=%s\nrdp=%s\naddress=%s\n' "$network" "$https" "$rdp" \
-        "$([ "$network" = lan ] && echo "$appliance_lan_address" || echo 127.0.0.1)" >"$run/lab.env"
+        "$([ "$network" = lan ] && echo "$appliance_lan_address" || echo "$address")" >"$run/lab.env"
     local since=$EPOCHREALTIME
     # Mitigations cost a third of the time under emulation, and guard nothing there.
     "${prefix[@]}" qemu-system-x86_64 -name "punnet-lab $run" -cpu "$cpu" -smp 2 -m "$memory" -display none -no-reboot -nodefaults \
@@ -154,7 +154,6 @@ machine_stop() {
     while [ $# -gt 0 ]; do
         case $1 in
             --purge) purge=yes; shift ;;
-            --run) run=$(realpath -m "$2"); shift 2 ;;
             *) fail "stop knows no option $1; --help lists them." ;;
         esac
     done

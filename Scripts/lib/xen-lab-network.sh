@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what is not set here, xen-lab and its other parts set
 # The lab's networks. A LAN is a network namespace with a bridge: the appliance's tap, a DHCP server and the seats' cables are at it,
 # and nothing leads out. Names come from the lab's folder, so that labs do not meet and what a crash left is found again.
 #
@@ -103,15 +103,22 @@ seat_cable() {
 }
 
 seat_command() {
-    local action=${1:-} name=${2:-}
+    local action=${1:-} name='' route=''
+    [ $# -eq 0 ] || shift
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        if [ "$1" = --route ]; then
+            route=${2:?--route needs a network, such as 10.88.0.0/24}
+            shift 2
+        elif [ -z "$name" ]; then
+            name=$1
+            shift
+        else
+            break
+        fi
+    done
     [ -n "$name" ] || fail "usage: seat add|exec|address|up|down|remove NAME …"
-    shift 2
     case $action in
-        add)
-            local route=
-            if [ "${1:-}" = --route ]; then route=${2:?--route needs a network, such as 10.88.0.0/24}; fi
-            seat_add "$name" "$route"
-            ;;
+        add) seat_add "$name" "$route" ;;
         exec)
             [ "${1:-}" != -- ] || shift
             seat_present "$name"

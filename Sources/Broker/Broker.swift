@@ -41,11 +41,16 @@ public actor Broker: Service {
     private var nextStream: UInt64 = 1
     private var conditions: [(id: UInt64, holds: @Sendable (borrowing Room) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
 
-    /// - Parameter addresses: the rule that `network` hands out addresses by.
+    private let readiness: Readiness
+
+    /// - Parameters:
+    ///   - addresses: The rule that `network` hands out addresses by.
+    ///   - readiness: How a booting desktop is asked whether it is one.
     public init(
         store: DesktopStore, host: any DomainHost, disks: any DiskStore, network: any AddressBook, addresses: AddressPlan,
-        settings: BrokerSettings = BrokerSettings(), logger: Logger
+        settings: BrokerSettings = BrokerSettings(), readiness: Readiness = .overRDP, logger: Logger
     ) {
+        self.readiness = readiness
         self.store = store
         self.host = host
         self.disks = disks
@@ -63,7 +68,7 @@ public actor Broker: Service {
 
     public func run() async throws {
         recorder = Recorder(store: store) { [weak self] in await self?.deliver($0) }
-        keeper = PoolKeeper(host: host, disks: disks, readiness: Readiness()) { [weak self] in await self?.deliver($0) }
+        keeper = PoolKeeper(host: host, disks: disks, readiness: readiness) { [weak self] in await self?.deliver($0) }
         try await begin()
         for await event in host.events.cancelOnGracefulShutdown() { deliver(.domainEnded(event.uuid, event.kind)) }
         await stop()

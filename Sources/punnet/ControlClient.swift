@@ -9,7 +9,7 @@ import NIOPosix
 struct ControlClient: Sendable {
     let socket: String
 
-    private typealias Connection = NIOAsyncChannel<NIOHTTPClientResponseFull, HTTPPart<HTTPRequestHead, ByteBuffer>>
+    private typealias Connection = NIOAsyncChannel<NIOHTTPClientResponseFull, HTTPClientRequestPart>
 
     func get<Answer: Decodable>(_ path: String, query: [(String, String?)] = []) async throws -> Answer {
         try decode(try await send(.GET, path + Self.text(of: query), Nothing?.none))
@@ -70,7 +70,7 @@ struct ControlClient: Sendable {
                 head.headers = ["Host": "punnetd", "Connection": "close", "Content-Length": "\(payload?.readableBytes ?? 0)"]
                 if payload != nil { head.headers.add(name: "Content-Type", value: "application/json") }
                 try await outbound.write(.head(head))
-                if let payload { try await outbound.write(.body(payload)) }
+                if let payload { try await outbound.write(.body(.byteBuffer(payload))) }
                 try await outbound.write(.end(nil))
                 for try await answer in inbound { return answer }
                 return nil

@@ -44,7 +44,9 @@ struct Daemon {
             return try DesktopStore(path: data + "/punnet.db")
         }
         let identity = try StartFailure.explain("the certificate cannot be read or made") {
-            try SelfSignedCertificate.load(orCreateIn: data + "/identity", names: [ProcessInfo.processInfo.hostName] + addresses)
+            try FileManager.default.createDirectory(
+                atPath: data + "/identity", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            return try SelfSignedCertificate.load(orCreateIn: data + "/identity", names: [ProcessInfo.processInfo.hostName] + addresses)
         }
         let host = try StartFailure.explain("Xen cannot be reached") {
             try XenDomainHost(

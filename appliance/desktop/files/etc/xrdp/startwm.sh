@@ -1,17 +1,16 @@
 #!/bin/sh
 # One session of the desktop: xrdp-sesman starts it, and its end is the log-off.
-export LANG=C.UTF-8
-unset SESSION_MANAGER
+export LANG=C.UTF-8 XENVIRONMENT=/usr/lib/punnet-desktop/x-resources
 cd "$HOME" || exit 1
 
-# Nothing saves or locks the screen.
+# The desktop's own colour is behind everything, and nothing saves or locks the screen.
+xsetroot -solid "$(punnet-desktop-colour)" -cursor_name left_ptr
 xset s off -dpms
 
-# The host's name stands in the task bar, as the name of the one workspace; the desktop's colour is behind everything.
+# The host's name stands in the task bar, as the name of the one workspace.
 mkdir -p "$HOME/.icewm"
-cat >"$HOME/.icewm/preferences" <<PREFERENCES
-WorkspaceNames=" $(hostname) "
-DesktopBackgroundColor="$(punnet-desktop-colour)"
-DesktopBackgroundImage=""
-PREFERENCES
-exec icewm-session --nosound
+{
+    cat /usr/lib/punnet-desktop/icewm-preferences
+    printf 'WorkspaceNames=" %s "\n' "$(hostname)"
+} >"$HOME/.icewm/prefoverride"
+exec icewm-session --nobg --notray
