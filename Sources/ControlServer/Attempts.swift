@@ -1,8 +1,10 @@
 import Synchronization
 
-/// How often a guess may be wrong: a bucket of tries for each address and one for all, which fill again with time. A right guess gives its try back.
+/// How often a guess may be wrong: a bucket of tries for each address and one for all, which fill again with time. A right guess gives its
+/// try back.
 ///
-/// It holds at most `addressLimit` addresses; one that is not held has a full bucket, so the oldest are forgotten first, and the bucket for all still counts.
+/// It holds at most `addressLimit` addresses; one that is not held has a full bucket, so the oldest are forgotten first, and the bucket for
+/// all still counts.
 final class Attempts: Sendable {
     struct Allowance: Sendable {
         /// How many tries at once.

@@ -10,8 +10,8 @@ import ServiceLifecycle
 
 /// What seats and administrators speak to: HTTPS for the seats, a Unix socket for `punnet` on the appliance.
 ///
-/// While nobody asks, it causes no wake-up: the only timers are those of open connections. It ends with its service group: streams and waiting answers are ended,
-/// requests that are being answered are answered, and the socket's file is removed.
+/// While nobody asks, it causes no wake-up: the only timers are those of open connections. It ends with its service group: streams and
+/// waiting answers are ended, requests that are being answered are answered, and the socket's file is removed.
 public struct ControlServer: Service {
     /// What the server must be told; nothing here changes while it runs.
     public struct Configuration: Sendable {

@@ -58,7 +58,9 @@ struct ControlClient: Sendable {
 
     /// Sends one request and gives the body of its answer.
     /// - Throws: ``CommandFailure`` for everything but success.
-    private func send(_ method: HTTPMethod, _ path: String, _ body: (some Encodable)?, limit: TimeAmount = .seconds(120)) async throws -> Data {
+    private func send(
+        _ method: HTTPMethod, _ path: String, _ body: (some Encodable)?, limit: TimeAmount = .seconds(120)
+    ) async throws -> Data {
         let connection = try await connect()
         let deadline = connection.channel.eventLoop.scheduleTask(in: limit) { connection.channel.close(promise: nil) }
         defer { deadline.cancel() }
@@ -95,7 +97,6 @@ struct ControlClient: Sendable {
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHTTPClientHandlers()
                         try channel.pipeline.syncOperations.addHandler(NIOHTTPClientResponseAggregator(maxContentLength: 16 << 20))
-                        try channel.pipeline.syncOperations.addHandler(BufferedRequests())
                         return try Connection(wrappingChannelSynchronously: channel)
                     }
                 }
@@ -114,21 +115,5 @@ struct ControlClient: Sendable {
         case ECONNREFUSED: "nobody answers"
         default: String(cString: strerror(code))
         }
-    }
-}
-
-/// Lets requests be written with bodies of plain buffers, which may cross tasks; NIO's own parts may also name open files, and may not.
-private final class BufferedRequests: ChannelOutboundHandler {
-    typealias OutboundIn = HTTPPart<HTTPRequestHead, ByteBuffer>
-    typealias OutboundOut = HTTPClientRequestPart
-
-    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        let part: HTTPClientRequestPart =
-            switch unwrapOutboundIn(data) {
-            case .head(let head): .head(head)
-            case .body(let body): .body(.byteBuffer(body))
-            case .end(let trailers): .end(trailers)
-            }
-        context.write(wrapOutboundOut(part), promise: promise)
     }
 }

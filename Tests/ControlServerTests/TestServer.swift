@@ -26,7 +26,8 @@ struct TestServer: Sendable {
         let identity = try SelfSignedCertificate.load(orCreateIn: folder, names: ["127.0.0.1"])
         var configuration = ControlServer.Configuration(
             host: "127.0.0.1", port: 0, certificatePEM: identity.certificatePEM, privateKeyPEM: identity.keyPEM,
-            socketPath: folder + "/control.sock", administratorsGroup: "punnet-test-no-such-group", pin: identity.pin, addresses: ["192.0.2.1"])
+            socketPath: folder + "/control.sock", administratorsGroup: "punnet-test-no-such-group", pin: identity.pin,
+            addresses: ["192.0.2.1"])
         change(&configuration)
         let (ports, port) = AsyncStream<Int>.makeStream()
         let server = try ControlServer(
@@ -36,7 +37,8 @@ struct TestServer: Sendable {
                 port.yield($0)
                 port.finish()
             })
-        let group = ServiceGroup(configuration: .init(services: [room.broker, server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+        let group = ServiceGroup(
+            configuration: .init(services: [room.broker, server], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 defer { port.finish() }
