@@ -83,7 +83,13 @@ let package = Package(
         .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
         .testTarget(name: "XenHypervisorTests", dependencies: ["XenHypervisor", "Hypervisor", "DesktopModel", "Identity", "Libvirt", logging]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
+        .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
+        .testTarget(
+            name: "ControlServerTests",
+            dependencies: [
+                "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging, lifecycle,
+            ]),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "punnet-relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
     ],
     swiftLanguageModes: [.v6]
 )
