@@ -2,7 +2,7 @@
 enum Guest {
     /// The image's ramdisk with another `/init`: the kernel unpacks archives one after the other, and the last file of a name stays.
     static func ramdisk(over path: String) throws -> [UInt8] {
-        var bytes = try [UInt8](contentsOfFile: path)
+        var bytes = try [UInt8](readFrom: path)
         while !bytes.count.isMultiple(of: 512) { bytes.append(0) }
         return bytes + archive(of: Array(initProgram.utf8), named: "init") + archive(of: [], named: "TRAILER!!!")
     }

@@ -89,7 +89,7 @@ final class Rig: Sendable {
     }
 
     func console(of plan: DomainPlan) -> String {
-        (try? String(contentsOfFile: "/var/log/xen/console/guest-\(plan.name).log")) ?? ""
+        (try? String(readFrom: "/var/log/xen/console/guest-\(plan.name).log")) ?? ""
     }
 
     /// Ends what these trials left in Xen, and their files.
@@ -110,11 +110,11 @@ struct BenchError: Error, CustomStringConvertible {
 }
 
 extension String {
-    init(contentsOfFile path: String) throws { self.init(decoding: try [UInt8](contentsOfFile: path), as: UTF8.self) }
+    init(readFrom path: String) throws { self.init(decoding: try [UInt8](readFrom: path), as: UTF8.self) }
 }
 
 extension [UInt8] {
-    init(contentsOfFile path: String) throws {
+    init(readFrom path: String) throws {
         guard let file = fopen(path, "r") else { throw BenchError("cannot read '\(path)'") }
         defer { fclose(file) }
         self = []

@@ -26,6 +26,7 @@ final class Wire: Sendable {
     private struct State: Sendable {
         var arrived = Arrived()
         var reads = true
+        var pause: TimeAmount?
     }
 
     let channel: any Channel
@@ -37,7 +38,9 @@ final class Wire: Sendable {
     }
 
     /// Connects from the given local address.
-    static func connect(to address: SocketAddress, from local: String? = nil, reads: Bool = true, receiveBuffer: Int? = nil) async throws -> Wire {
+    static func connect(to address: SocketAddress, from local: String? = nil, reads: Bool = true, receiveBuffer: Int? = nil) async throws
+        -> Wire
+    {
         var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(ChannelOptions.autoRead, value: false)
             .channelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
@@ -76,10 +79,11 @@ final class Wire: Sendable {
         try? await channel.close()
     }
 
-    /// Begins to read, if it does not yet, and goes on.
-    func startReading(keepingBytes: Bool = true) {
+    /// Begins to read, if it does not yet, and goes on, with a pause between two reads where one is given.
+    func startReading(keepingBytes: Bool = true, pause: TimeAmount? = nil) {
         state.withLock {
             $0.reads = true
+            $0.pause = pause
             $0.arrived.keepsBytes = keepingBytes
         }
         channel.read()
@@ -90,7 +94,11 @@ final class Wire: Sendable {
     func wait(
         for what: String, within seconds: Int = 10, until isTrue: @escaping @Sendable (Arrived) -> Bool
     ) async throws -> Arrived {
-        try await condition(what, within: seconds) { self.arrived } until: { isTrue($0) }
+        try await condition(what, within: seconds) {
+            self.arrived
+        } until: {
+            isTrue($0)
+        }
     }
 
     /// Waits for exactly these bytes in all.
@@ -102,6 +110,7 @@ final class Wire: Sendable {
     func waitUntilOver() async throws { try await wait(for: "the end of the connection") { $0.isOver || $0.inputEnded } }
 
     fileprivate var readsOn: Bool { state.withLock { $0.reads } }
+    fileprivate var pause: TimeAmount? { state.withLock { $0.pause } }
     fileprivate func change(_ change: (inout Arrived) -> Void) { state.withLock { change(&$0.arrived) } }
 }
 
@@ -125,7 +134,9 @@ private final class Reader: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if wire.readsOn { context.read() }
+        guard wire.readsOn else { return }
+        guard let pause = wire.pause else { return context.read() }
+        context.eventLoop.assumeIsolated().scheduleTask(in: pause) { context.read() }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
