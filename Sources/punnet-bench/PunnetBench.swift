@@ -5,5 +5,5 @@ import ArgumentParser
 struct PunnetBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "punnet-bench", abstract: "Proves and measures Punnet's parts in the lab's dom0.",
-        subcommands: [XenCommand.self])
+        subcommands: [XenCommand.self, HandOutCommand.self])
 }
