@@ -3,6 +3,7 @@ import Glibc
 import Hypervisor
 import Logging
 import Subprocess
+import Synchronization
 import XenHypervisor
 
 /// A host of domains, disks and addresses as the daemon has them, and small guests that do what they are told by their command line.
@@ -25,6 +26,8 @@ final class Rig: Sendable {
     let subnet: IPv4Subnet
     private let image: StoredImage
     private let ramdisk: String
+    /// How long each guest's console log was before the guest: Xen appends to what an earlier trial left.
+    private let consoleStarts = Mutex<[String: Int]>([:])
 
     init(image: String, work: String, subnet: IPv4Subnet, guardFolder: String, usesLibvirt: Bool, boot: BootMode) async throws {
         var logger = Logger(label: "punnet-bench") { StreamLogHandler.standardError(label: $0) }
@@ -44,6 +47,10 @@ final class Rig: Sendable {
             FileDiskStore.Settings(images: "\(work)/images", desktops: "\(work)/desktops", overlayMaker: maker), logger: logger)
         host = try XenDomainHost(
             XenDomainHost.Settings(bridge: settings.bridge, portScript: settings.portScript, slowOperations: 2), logger: logger)
+        // What a trial that was killed left behind.
+        for domain in try await host.domains() where domain.uuid.installation == Self.installation {
+            try await host.destroy(domain.uuid)
+        }
         try await network.prepare()
         try await disks.removeImage("bench", version: 1)
         // The guests live in their ramdisk: an empty disk is enough for them.
@@ -70,9 +77,12 @@ final class Rig: Sendable {
         guard let addresses = network.addresses(of: Place(rawValue: 200 + Int(desktop))) else {
             throw BenchError("the network is too small")
         }
+        let domain = "bench-\(desktop)-g\(generation)"
+        let earlier = try? [UInt8](readFrom: Self.consoleLog(of: domain)).count
+        consoleStarts.withLock { $0[domain] = earlier ?? 0 }
         return DomainPlan(
-            uuid: DomainUUID(installation: Self.installation, desktop: id, generation: generation), name: "bench-\(desktop)-g\(generation)",
-            boot: boot, kernel: image.kernel, ramdisk: ramdisk,
+            uuid: DomainUUID(installation: Self.installation, desktop: id, generation: generation), name: domain, boot: boot,
+            kernel: image.kernel, ramdisk: ramdisk,
             commandLine: "console=hvc0 quiet net.ifnames=0 mitigations=off panic=0 punnet.deed=\(deed.rawValue) \(facts)",
             profile: Profile(vcpus: 1, memory: memory), overlay: overlay, mac: addresses.mac, address: addresses.address)
     }
@@ -88,9 +98,15 @@ final class Rig: Sendable {
         throw BenchError("guest '\(plan.name)' did not say '\(word)' within \(limit); its console: \(console(of: plan).suffix(600))")
     }
 
+    /// The whole lines that the guest has written.
     func console(of plan: DomainPlan) -> String {
-        (try? String(readFrom: "/var/log/xen/console/guest-\(plan.name).log")) ?? ""
+        let start = consoleStarts.withLock { $0[plan.name] ?? 0 }
+        let bytes = ((try? [UInt8](readFrom: Self.consoleLog(of: plan.name))) ?? []).dropFirst(start)
+        let end = bytes.lastIndex(of: UInt8(ascii: "\n")) ?? bytes.startIndex
+        return String(decoding: bytes[..<end], as: UTF8.self)
     }
+
+    private static func consoleLog(of domain: String) -> String { "/var/log/xen/console/guest-\(domain).log" }
 
     /// Ends what these trials left in Xen, and their files.
     func clean() async {
@@ -107,10 +123,6 @@ final class Rig: Sendable {
 struct BenchError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
-}
-
-extension String {
-    init(readFrom path: String) throws { self.init(decoding: try [UInt8](readFrom: path), as: UTF8.self) }
 }
 
 extension [UInt8] {
