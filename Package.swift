@@ -63,7 +63,7 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ]),
-        .executableTarget(name: "punnet-relay", dependencies: ["Relay", "SystemdNotify", logging, lifecycle, arguments]),
+        .executableTarget(name: "punnet-relay", dependencies: ["Relay", "SystemdNotify", logging, arguments] + nio),
         .executableTarget(
             name: "punnet",
             dependencies: ["ControlAPI", arguments, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
@@ -89,7 +89,7 @@ let package = Package(
             dependencies: [
                 "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging, lifecycle,
             ]),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "punnet-relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "punnet-relay", "Identity", "SystemdNotify", logging, lifecycle, .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

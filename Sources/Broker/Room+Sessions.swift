@@ -130,6 +130,8 @@ extension Room {
     }
 
     mutating func ticketNotRenewed(_ id: SessionID, _ claim: Claim, cause: String) {
+        // It ended meanwhile, which is why there was nothing to renew.
+        guard sessions[id] != nil else { return take(claim) }
         refuse(claim, .storage(cause))
     }
 

@@ -55,7 +55,11 @@ struct Daemon {
                 .init(bridge: network.bridge, portScript: network.portScript, slowOperations: settings.atOnce), logger: logger)
         }
         let disks = try StartFailure.explain("the data folder cannot be used") {
-            try FileDiskStore(.init(images: data + "/images", desktops: data + "/desktops"), logger: logger)
+            try FileDiskStore(
+                .init(
+                    images: data + "/images", desktops: data + "/desktops",
+                    overlayMaker: settings.networkMode == .bridge ? .qemuImg : .storagePool(uri: "storage:///system", name: "punnet-images")),
+                logger: logger)
         }
 
         var brokerSettings = BrokerSettings()

@@ -153,8 +153,8 @@ struct InvariantTests {
         var history = try await History(world)
         try await history.settle()
         let states = history.states(of: lab.id)
-        #expect(states.count { $0 == "ready" } == 6)
-        #expect(states.count { $0 == "empty" } == 6)
+        #expect(states.count { $0 == "ready" } == 7)
+        #expect(states.count { $0 == "empty" } == 5)
         let waiting = try #require(history.room.desktops.values.first { $0.state == .empty })
         #expect(history.room.explanation(of: waiting)?.contains("memory") == true)
         #expect(world.violations == [])
@@ -168,7 +168,7 @@ struct InvariantTests {
         var larger = lab
         larger.size = 24
         let image = try history.room.image(lab.image)
-        #expect(throws: BrokerError.doesNotFit(asked: 24, holds: 6, profile: lab.profile)) { try history.room.check(larger, image) }
+        #expect(throws: BrokerError.doesNotFit(asked: 24, holds: 7, profile: lab.profile)) { try history.room.check(larger, image) }
     }
 
     @Test func refillingIsBoundedAndAnUnpauseNeverWaitsForIt() async throws {

@@ -68,7 +68,7 @@ final class World {
     func addSeats(_ count: Int, lab: Lab) async throws -> [SeatID] {
         var seats: [SeatID] = []
         for number in 1...count {
-            let hash = (0..<32).map { UInt8(truncatingIfNeeded: number &* 7 &+ $0) }
+            let hash = (0..<32).map { UInt8(truncatingIfNeeded: number &* 7 &+ $0 &+ Int(lab.id.rawValue) &* 101) }
             seats.append(
                 try await store.addSeat(name: "\(lab.name)-seat-\(number)", lab: lab.id, wordHash: hash, wordExpires: 4_000_000_000).id)
         }

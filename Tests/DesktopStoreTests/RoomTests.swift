@@ -75,9 +75,9 @@ import Testing
     @Test func changesAreAppliedTogetherOrNotAtAll() async throws {
         let fixture = try await Fixture()
         let before = try await fixture.store.room()
-        let missing = SessionID(rawValue: 99)
-        await #expect(throws: StoreError.unknown(kind: "open session", id: "99")) {
-            try await fixture.store.apply(fixture.lease(1) + [.sessionEnded(missing, .closed)])
+        let stranger = Desktop(id: DesktopID(rawValue: 99), lab: fixture.lab.id, number: 9, name: "x", place: Place(rawValue: 9))
+        await #expect(throws: StoreError.unknown(kind: "desktop", id: "99")) {
+            try await fixture.store.apply(fixture.lease(1) + [.desktopChanged(stranger)])
         }
         #expect(try await fixture.store.room() == before)
     }
@@ -88,10 +88,18 @@ import Testing
         let stranger = Desktop(id: DesktopID(rawValue: 50), lab: fixture.lab.id, number: 9, name: "x", place: Place(rawValue: 9))
         let ticket = TicketHash(bytes: Fixture.hash(1))
         await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { try await store.apply([.desktopChanged(stranger)]) }
-        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { try await store.apply([.desktopRemoved(stranger.id)]) }
         await #expect(throws: StoreError.unknown(kind: "open session", id: "5")) {
             try await store.apply([.sessionTicket(SessionID(rawValue: 5), ticket, address: "192.0.2.1")])
         }
+    }
+
+    @Test func thatSomethingIsGoneCanBeSaidTwice() async throws {
+        let fixture = try await Fixture()
+        try await fixture.store.apply(fixture.lease(1))
+        try await fixture.store.apply(fixture.end(1) + [.sessionEnded(SessionID(rawValue: 1), .administrator)])
+        try await fixture.store.apply([.desktopRemoved(DesktopID(rawValue: 50)), .sessionEnded(SessionID(rawValue: 99), .closed)])
+        #expect(try await fixture.store.room().sessions.isEmpty)
+        #expect(try await fixture.store.sessions(openOnly: false, limit: 10).map(\.reason) == [.logOff])
     }
 
     @Test func twoDesktopsNeverShareAPlaceOrAName() async throws {
