@@ -44,7 +44,7 @@ let package = Package(
                 "Hypervisor", "XenLight", "Libvirt", "Identity", logging, .product(name: "Subprocess", package: "swift-subprocess"),
             ]),
         .target(
-            name: "DesktopStore", dependencies: ["DesktopModel", logging, .product(name: "GRDB", package: "GRDB.swift")]),
+            name: "DesktopStore", dependencies: ["DesktopModel", .product(name: "GRDB", package: "GRDB.swift")]),
         .target(name: "Broker", dependencies: ["DesktopModel", "Hypervisor", "DesktopStore", "Identity", "Relay", logging, lifecycle]),
         .target(name: "SystemdNotify"),
         .target(name: "Relay", dependencies: ["Identity"] + nio + [logging, lifecycle]),
@@ -67,10 +67,29 @@ let package = Package(
         .executableTarget(
             name: "punnet",
             dependencies: ["ControlAPI", arguments, .product(name: "NIOHTTP1", package: "swift-nio")] + nio),
+        .executableTarget(
+            name: "punnet-bench",
+            dependencies: [
+                "Broker", "DesktopStore", "XenHypervisor", "Hypervisor", "DesktopModel", logging, arguments,
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
 
-        .testTarget(name: "IdentityTests", dependencies: ["Identity", "COpenSSL"]),
+        .testTarget(name: "DesktopModelTests", dependencies: ["DesktopModel"]),
+        .testTarget(name: "HypervisorTests", dependencies: ["Hypervisor", "DesktopModel"]),
+        .testTarget(name: "IdentityTests", dependencies: ["Identity"]),
+        .testTarget(
+            name: "DesktopStoreTests", dependencies: ["DesktopStore", "DesktopModel", .product(name: "GRDB", package: "GRDB.swift")]),
+        .testTarget(name: "XenLightTests", dependencies: ["XenLight"]),
+        .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
+        .testTarget(name: "XenHypervisorTests", dependencies: ["XenHypervisor", "Hypervisor", "DesktopModel", "Identity", "Libvirt", logging]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
+        .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
+        .testTarget(
+            name: "ControlServerTests",
+            dependencies: [
+                "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging, lifecycle,
+            ]),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "punnet-relay", "Identity", "SystemdNotify", logging, lifecycle] + nio),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -210,7 +210,7 @@ public actor Broker: Service {
             return .notMeasured(cause: "the desktops' network is not ready: \(error)")
         }
         do {
-            let measurement = Measurement(host: try await host.capacity(), domains: try await host.domains(), disk: try await disks.space())
+            let measurement = ServerMeasurement(host: try await host.capacity(), domains: try await host.domains(), disk: try await disks.space())
             troubles["server"] = nil
             return .measured(measurement)
         } catch {

@@ -91,7 +91,7 @@ extension Room {
         effects.append(.measure)
     }
 
-    mutating func takeMeasurement(_ measurement: Measurement) {
+    mutating func takeMeasurement(_ measurement: ServerMeasurement) {
         measuring = false
         let host = measurement.host
         // What is neither dom0's nor a desktop's of ours is somebody else's, and so is what is left of a generation that is over.

@@ -6,7 +6,7 @@ import Hypervisor
 enum RoomEvent: Sendable {
     // At the start, and of the server
     case began(Snapshot)
-    case measured(Measurement)
+    case measured(ServerMeasurement)
     case notMeasured(cause: String)
     // What came of an effect
     case recorded(Milestone)
@@ -47,7 +47,7 @@ struct Snapshot: Sendable {
 }
 
 /// What the server has now.
-struct Measurement: Sendable {
+struct ServerMeasurement: Sendable {
     var host: HostCapacity
     var domains: [RunningDomain]
     var disk: DiskSpace

@@ -1,4 +1,7 @@
 #pragma once
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 /* libxl_json.h is left out: it needs the headers of yajl, and the JSON functions are in _libxl_types.h. */
 #include <libxl.h>
 #include <libxl_utils.h>
@@ -28,4 +31,20 @@ static inline void punnet_line_logger_init(struct punnet_line_logger *lines)
     lines->logger.vmessage = punnet_line_logger_vmessage;
     lines->logger.progress = NULL;
     lines->logger.destroy = NULL;
+}
+
+/* What libxl calls instead of fork. Swift's and Dispatch's threads block signals, and the daemon ignores some: a QEMU that inherited that
+   would not end at libxl's SIGHUP. Swift may not call fork itself. */
+static inline pid_t punnet_fork_with_default_signals(void *user)
+{
+    (void)user;
+    pid_t child = fork();
+    if (child == 0) {
+        static const int defaults[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2 };
+        sigset_t none;
+        for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) signal(defaults[i], SIG_DFL);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+    }
+    return child;
 }

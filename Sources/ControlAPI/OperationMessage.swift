@@ -27,7 +27,8 @@ public struct OperationMessage: Hashable, Sendable, Codable {
     public let result: ImageMessage?
 
     public init(
-        id: String, kind: String, state: State, revision: Int, progress: Progress? = nil, problem: Problem? = nil, result: ImageMessage? = nil
+        id: String, kind: String, state: State, revision: Int, progress: Progress? = nil, problem: Problem? = nil,
+        result: ImageMessage? = nil
     ) {
         self.id = id
         self.kind = kind

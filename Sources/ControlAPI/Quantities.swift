@@ -16,10 +16,11 @@ public enum Bytes {
         case "m", "mib", "mb": shift = 20
         case "g", "gib", "gb": shift = 30
         case "t", "tib", "tb": shift = 40
-        default: throw QuantityError(description: "'\(untrustedText)': there is no unit '\(unit)'; write KiB, MiB, GiB or TiB, such as 512MiB")
+        default:
+            throw QuantityError(description: "'\(untrustedText)': there is no unit '\(unit)'; write KiB, MiB, GiB or TiB, such as 512MiB")
         }
         guard let bytes = number.scaled(by: 1 << shift) else {
-            throw QuantityError(description: "'\(untrustedText)' is not a whole number of bytes below 8 EiB; write it like 512MiB or 1.5GiB")
+            throw QuantityError(description: "'\(untrustedText)' is no whole number of bytes below 8 EiB; write it like 512MiB or 1.5GiB")
         }
         return bytes
     }
@@ -47,7 +48,8 @@ public enum Seconds {
         case "m", "min": factor = 60
         case "h": factor = 3600
         case "d": factor = 86_400
-        default: throw QuantityError(description: "'\(untrustedText)': there is no unit '\(unit)'; write s, min, h or d, such as 60s or 5min")
+        default:
+            throw QuantityError(description: "'\(untrustedText)': there is no unit '\(unit)'; write s, min, h or d, such as 60s or 5min")
         }
         guard let seconds = number.scaled(by: factor) else {
             throw QuantityError(description: "'\(untrustedText)' is not a whole number of seconds; write it like 60s, 5min or 1h")

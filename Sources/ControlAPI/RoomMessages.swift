@@ -109,7 +109,8 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
     public let afterSession: String?
 
     public init(
-        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, graceSeconds: Int? = nil, afterSession: String? = nil
+        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, graceSeconds: Int? = nil,
+        afterSession: String? = nil
     ) {
         self.image = image
         self.vcpus = vcpus

@@ -3,12 +3,10 @@ import ControlAPI
 import DesktopModel
 import HTTPTypes
 import Hummingbird
+import ServiceLifecycle
 
 /// What a seat needs to enrol, as the line to type on it says it.
 struct Enrolment: Sendable {
-    /// How long a one-time word is good.
-    static let wordLasts: Duration = .seconds(3600)
-
     /// `sha256//` and base64.
     let pin: String
     /// The appliance's addresses, the best first.
@@ -90,8 +88,10 @@ struct AdminRoutes: Sendable {
         return try Response(LabMessage(try await administration.changeLab(name, try LabChange(untrusted))))
     }
 
+    /// Answers when the lab's desktops are gone; a server that stops does not wait for that.
     private func deleteLab(_: Request, _ context: BasicRequestContext) async throws -> Response {
-        try await administration.deleteLab(try Untrusted.name(try context.parameters.require("name"), field: "lab"))
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "lab")
+        try await cancelWhenGracefulShutdown { try await administration.deleteLab(name) }
         return Response(status: .noContent)
     }
 
@@ -110,7 +110,7 @@ struct AdminRoutes: Sendable {
         let name = try Untrusted.name(untrusted.name, field: "name")
         let word = try await seats.add(name, lab: try Untrusted.name(untrusted.lab, field: "lab"))
         let answer = SeatAddAnswer(
-            word: word, command: enrolment.command(word: word), expiresInSeconds: Int(Enrolment.wordLasts.components.seconds))
+            word: word, command: enrolment.command(word: word), expiresInSeconds: Int(SeatRegistry.wordLifetime.components.seconds))
         return try Response(answer, status: .created)
     }
 

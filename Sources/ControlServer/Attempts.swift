@@ -1,8 +1,10 @@
 import Synchronization
 
-/// How often a guess may be wrong: a bucket of tries for each address and one for all, which fill again with time. A right guess gives its try back.
+/// How often a guess may be wrong: a bucket of tries for each address and one for all, which fill again with time. A right guess gives its
+/// try back.
 ///
-/// It holds at most `addressLimit` addresses; one that is not held has a full bucket, so the oldest are forgotten first, and the bucket for all still counts.
+/// It holds at most `addressLimit` addresses; one that is not held has a full bucket, so the oldest are forgotten first, and the bucket for
+/// all still counts.
 final class Attempts: Sendable {
     struct Allowance: Sendable {
         /// How many tries at once.
@@ -18,7 +20,7 @@ final class Attempts: Sendable {
 
     private struct State {
         var all: Bucket?
-        var byAddress: [PeerAddress: Bucket] = [:]
+        var byAddress: [String: Bucket] = [:]
     }
 
     private let perAddress: Allowance
@@ -38,10 +40,10 @@ final class Attempts: Sendable {
     /// Takes a try; nil where there was one, and otherwise how long to wait for the next.
     func take(_ address: PeerAddress, at now: ContinuousClock.Instant = .now) -> Duration? {
         state.withLock { state in
-            let own = Self.wait(state.byAddress[address], perAddress, now)
+            let own = Self.wait(state.byAddress[address.counted], perAddress, now)
             let common = Self.wait(state.all, inAll, now)
             if let wait = [own, common].compactMap(\.self).max() { return wait }
-            state.byAddress[address] = Self.taken(state.byAddress[address], perAddress, now)
+            state.byAddress[address.counted] = Self.taken(state.byAddress[address.counted], perAddress, now)
             state.all = Self.taken(state.all, inAll, now)
             if state.byAddress.count > addressLimit { forget(&state, now) }
             return nil
@@ -51,7 +53,7 @@ final class Attempts: Sendable {
     /// Gives a try back, since the guess was right.
     func giveBack(_ address: PeerAddress) {
         state.withLock { state in
-            state.byAddress[address]?.fullAt -= perAddress.refill
+            state.byAddress[address.counted]?.fullAt -= perAddress.refill
             state.all?.fullAt -= inAll.refill
         }
     }

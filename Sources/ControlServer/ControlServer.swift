@@ -10,14 +10,14 @@ import ServiceLifecycle
 
 /// What seats and administrators speak to: HTTPS for the seats, a Unix socket for `punnet` on the appliance.
 ///
-/// While nobody asks, it causes no wake-up: the only timers are those of open connections. It ends with its service group: streams and waiting answers are ended,
-/// requests that are being answered are answered, and the socket's file is removed.
+/// While nobody asks, it causes no wake-up: the only timers are those of open connections. It ends with its service group: streams and
+/// waiting answers are ended, requests that are being answered are answered, and the socket's file is removed.
 public struct ControlServer: Service {
     /// What the server must be told; nothing here changes while it runs.
     public struct Configuration: Sendable {
         /// The address on which seats are served, `0.0.0.0` for every IPv4 address of the appliance.
         public var host: String
-        /// The TCP port on which seats are served; 0 takes a free one.
+        /// The TCP port on which seats are served; 0 takes a free one, which the line to type on a seat then does not know.
         public var port: Int
         /// The appliance's certificate and its chain, as PEM.
         public var certificatePEM: String

@@ -60,8 +60,8 @@ struct Listener: Service {
         case .unix(let file): address = .unixDomainSocket(path: try file.prepare())
         }
         let server = try HTTPServerBuilder(channel).buildServer(
-            configuration: ServerConfiguration(address: address), eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger.quiet,
-            responder: responder
+            configuration: ServerConfiguration(address: address), eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            logger: logger.quiet, responder: responder
         ) { [place, name, logger, described, onListening] bound in
             do {
                 if case .unix(let file) = place {

@@ -4,8 +4,9 @@ import NIOHTTPTypes
 
 /// Closes a connection whose client is too slow: to begin, to say its request, or to ask again.
 ///
-/// A whole request must be there within its time, however steadily it drips. While an answer is under way no timer runs, so an event stream costs none.
-/// The time goes on where an answer was written before the request was read to its end: what is left of it is not read without bound.
+/// A whole request must be there within its time, however steadily it drips. While an answer is under way no timer runs, so an event stream
+/// costs none. The time goes on where an answer was written before the request was read to its end: what is left of it is not read without
+/// bound.
 final class RequestDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -89,6 +90,7 @@ extension HTTP1Channel {
             configuration: Configuration(
                 additionalChannelHandlers: [RequestDeadline(requestTime: limits.requestTime, idleTime: limits.idleTime)],
                 httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes, maxHeaderFieldCount: limits.headerFields)))
+                    maxHeaderFieldSize: limits.headerBytes, maxHeaderListSize: limits.headerBytes,
+                    maxHeaderFieldCount: limits.headerFields)))
     }
 }

@@ -50,25 +50,31 @@ struct SeatChannel<Base: ServerChildChannel>: ServerChildChannel {
     }
 }
 
-/// The address of a TCP peer as text, the same for one peer however it came: an IPv4-mapped IPv6 address is written as IPv4, an interface's mark is left out.
+/// The address of a TCP peer: as text, the same for one peer however it came, and as what limits are counted by.
 struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
+    /// An IPv4-mapped IPv6 address is written as IPv4; an interface's mark is left out.
     let description: String
+    /// The address, or an IPv6 network of 64 bits, since a host there has as many addresses as it likes.
+    let counted: String
 
     init(_ address: SocketAddress?) { self.init(address?.ipAddress ?? "unknown") }
 
     init(_ text: String) {
-        let bare = text.prefix { $0 != "%" }
+        let bare = String(text.prefix { $0 != "%" })
         var bytes = in6_addr()
-        guard inet_pton(AF_INET6, String(bare), &bytes) == 1 else {
-            description = String(bare)
+        guard inet_pton(AF_INET6, bare, &bytes) == 1 else {
+            description = bare
+            counted = bare
             return
         }
         let octets = withUnsafeBytes(of: &bytes) { Array($0) }
-        guard octets[0..<10].allSatisfy({ $0 == 0 }), octets[10] == 0xff, octets[11] == 0xff else {
-            description = String(bare)
-            return
+        if octets[0..<10].allSatisfy({ $0 == 0 }), octets[10] == 0xff, octets[11] == 0xff {
+            description = octets[12...].map(String.init).joined(separator: ".")
+            counted = description
+        } else {
+            description = bare
+            counted = octets[..<8].map { String($0, radix: 16) }.joined(separator: ":")
         }
-        description = octets[12...].map(String.init).joined(separator: ".")
     }
 }
 
@@ -76,7 +82,7 @@ struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
 final class ConnectionGate: Sendable {
     private let limit: Int
     private let limitPerAddress: Int
-    private let open = Mutex<(all: Int, byAddress: [PeerAddress: Int])>((0, [:]))
+    private let open = Mutex<(all: Int, byAddress: [String: Int])>((0, [:]))
 
     init(limit: Int, limitPerAddress: Int) {
         self.limit = limit
@@ -86,9 +92,9 @@ final class ConnectionGate: Sendable {
     /// Counts the connection in, or gives false where it must be closed; what was admitted must `leave`.
     func admit(_ address: PeerAddress) -> Bool {
         open.withLock { open in
-            guard open.all < limit, open.byAddress[address, default: 0] < limitPerAddress else { return false }
+            guard open.all < limit, open.byAddress[address.counted, default: 0] < limitPerAddress else { return false }
             open.all += 1
-            open.byAddress[address, default: 0] += 1
+            open.byAddress[address.counted, default: 0] += 1
             return true
         }
     }
@@ -96,8 +102,8 @@ final class ConnectionGate: Sendable {
     func leave(_ address: PeerAddress) {
         open.withLock { open in
             open.all -= 1
-            let left = open.byAddress[address, default: 1] - 1
-            open.byAddress[address] = left > 0 ? left : nil
+            let left = open.byAddress[address.counted, default: 1] - 1
+            open.byAddress[address.counted] = left > 0 ? left : nil
         }
     }
 }

@@ -3,6 +3,7 @@ import ControlAPI
 import DesktopModel
 import HTTPTypes
 import Hummingbird
+import Logging
 
 /// A request of a seat, with the address it came from and, behind the token, whose it is.
 struct SeatContext: RequestContext {
@@ -48,8 +49,15 @@ struct SeatRoutes: Sendable {
     private func enrol(_ request: Request, _ context: SeatContext) async throws -> Response {
         if let wait = attempts.take(context.peer) { throw Problem.tooManyAttempts(retryAfter: wait) }
         let untrusted: EnrolRequest = try await request.message(upTo: Self.bodyLimit)
-        let enrolled = try await seats.enrol(word: try Untrusted.word(untrusted.word))
+        let enrolled: (seat: SeatID, name: String, token: String)
+        do throws(BrokerError) {
+            enrolled = try await seats.enrol(word: try Untrusted.word(untrusted.word))
+        } catch {
+            if error == .wordRefused { context.logger.notice("enrolment refused", metadata: ["address": "\(context.peer)"]) }
+            throw error
+        }
         attempts.giveBack(context.peer)
+        context.logger.notice("seat enrolled", metadata: ["seat": "\(enrolled.name)", "address": "\(context.peer)"])
         return try Response(EnrolAnswer(seat: enrolled.seat.rawValue, name: enrolled.name, token: enrolled.token))
     }
 

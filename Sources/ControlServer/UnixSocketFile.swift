@@ -2,8 +2,8 @@ import Glibc
 
 /// The file of a Unix socket: how it comes to stand under its name, and how it goes.
 ///
-/// The socket is bound beside its name, given its mode and group, and only then renamed: whoever finds it under its name finds it with the right mode. A file left
-/// by a process that was killed is replaced; a living server's is not.
+/// The socket is bound beside its name, given its mode and group, and only then renamed: whoever finds it under its name finds it with the
+/// right mode. A file left by a process that was killed is replaced; a living server's is not.
 struct UnixSocketFile: Sendable {
     let path: String
     /// The group that may connect; where it does not exist, root alone may.

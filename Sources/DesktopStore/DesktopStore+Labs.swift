@@ -13,12 +13,13 @@ extension DesktopStore {
         return try await write(taken: taken) { db in
             try db.execute(sql: "INSERT INTO image (name, next_version) VALUES (?, 1) ON CONFLICT DO NOTHING", arguments: [new.image])
             try db.execute(
-                sql: "UPDATE image SET next_version = ? + 1 WHERE name = ? AND next_version <= ?", arguments: [new.version, new.image, new.version])
+                sql: "UPDATE image SET next_version = ? + 1 WHERE name = ? AND next_version <= ?",
+                arguments: [new.version, new.image, new.version])
             guard db.changesCount == 1 else { throw taken }
             try db.execute(
                 sql: """
-                    INSERT INTO image_version (image, version, boot, disk, kernel, ramdisk, blank_overlay, command_line, user, password, checksum,
-                        disk_size, minimum_memory) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO image_version (image, version, boot, disk, kernel, ramdisk, blank_overlay, command_line, user, password,
+                        checksum, disk_size, minimum_memory) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     new.image, new.version, new.boot.rawValue, new.disk, new.kernel, new.ramdisk, new.blankOverlay, new.commandLine,
@@ -26,7 +27,8 @@ extension DesktopStore {
                 ])
             return ImageVersion(
                 id: ImageVersionID(rawValue: db.lastInsertedRowID), image: new.image, version: new.version, boot: new.boot, disk: new.disk,
-                kernel: new.kernel, ramdisk: new.ramdisk, blankOverlay: new.blankOverlay, commandLine: new.commandLine, account: new.account,
+                kernel: new.kernel, ramdisk: new.ramdisk, blankOverlay: new.blankOverlay, commandLine: new.commandLine,
+                account: new.account,
                 checksum: new.checksum, diskSize: new.diskSize, minimumMemory: new.minimumMemory)
         }
     }
@@ -44,7 +46,8 @@ extension DesktopStore {
         return try await write(disagreement: missing, taken: .taken(kind: "lab", name: name)) { db in
             try db.execute(
                 sql: """
-                    INSERT INTO lab (name, image_version, vcpus, memory, size, grace_nanoseconds, after_session) VALUES (?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO lab (name, image_version, vcpus, memory, size, grace_nanoseconds, after_session)
+                        VALUES (?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     name, image.rawValue, profile.vcpus, profile.memory.rawValue, size, grace.nanoseconds, afterSession.rawValue,

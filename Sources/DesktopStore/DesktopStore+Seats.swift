@@ -5,7 +5,8 @@ import GRDB
 extension DesktopStore {
     /// Keeps a new seat, or gives the seat of that name a new word and lab; what it was enrolled with stays good until the word is used.
     ///
-    /// `wordHash` is the SHA-256 of the word, 32 bytes. `unknown` where there is no such lab, `taken` where another seat waits with the word.
+    /// `wordHash` is the SHA-256 of the word, 32 bytes. `unknown` where there is no such lab, `taken` where another seat waits with the
+    /// word.
     public func addSeat(name: String, lab: LabID, wordHash: [UInt8], wordExpires: StoredSeconds) async throws(StoreError) -> SeatRecord {
         let missing = StoreError.unknown(kind: "lab", id: String(lab.rawValue))
         return try await write(disagreement: missing, taken: .taken(kind: "enrolment word of seat", name: name)) { db in
@@ -37,7 +38,8 @@ extension DesktopStore {
         try await write(taken: .taken(kind: "seat", name: "with this token")) { db in
             try db.execute(
                 sql: """
-                    UPDATE seat SET word_hash = NULL, word_expires = NULL, token_hash = ?, enrolled = ? WHERE word_hash = ? AND word_expires > ?
+                    UPDATE seat SET word_hash = NULL, word_expires = NULL, token_hash = ?, enrolled = ?
+                        WHERE word_hash = ? AND word_expires > ?
                     """,
                 arguments: [Data(tokenHash), now, Data(wordHash), now])
             return try db.changesCount == 0 ? nil : Self.seat(db, where: "token_hash = ?", [Data(tokenHash)])

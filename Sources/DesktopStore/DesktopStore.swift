@@ -18,7 +18,9 @@ public final class DesktopStore: Sendable {
     ///
     /// An earlier version's database is brought up to date; before each step a consistent copy is kept as `<path>.before-<step>`. Blocks,
     /// for as long as the file is large: it is looked through for damage. `clock` gives the calendar seconds that are written.
-    public convenience init(path: String, clock: @escaping @Sendable () -> StoredSeconds = { StoredSeconds(time(nil)) }) throws(StoreError) {
+    public convenience init(
+        path: String, clock: @escaping @Sendable () -> StoredSeconds = { StoredSeconds(time(nil)) }
+    ) throws(StoreError) {
         try self.init(path: path, clock: clock, migrations: StoreMigration.all)
     }
 
@@ -57,11 +59,15 @@ public final class DesktopStore: Sendable {
             let numbers = StoredRow(counters, of: "appliance")
             return StoredRoom(
                 labs: try Self.rows(db, "SELECT * FROM lab ORDER BY name", of: "lab").map { try $0.lab() },
-                images: try Self.rows(db, "SELECT * FROM image_version ORDER BY image, version", of: "image_version").map { try $0.image() },
+                images: try Self.rows(db, "SELECT * FROM image_version ORDER BY image, version", of: "image_version").map {
+                    try $0.image()
+                },
                 desktops: try desktops.map { try $0.desktop() },
                 since: Dictionary(
                     uniqueKeysWithValues: try desktops.map { (DesktopID(rawValue: try $0.number("id")), try $0.integer("since")) }),
-                sessions: try Self.rows(db, "SELECT * FROM session WHERE ended IS NULL ORDER BY id", of: "session").map { try $0.session() },
+                sessions: try Self.rows(db, "SELECT * FROM session WHERE ended IS NULL ORDER BY id", of: "session").map {
+                    try $0.session()
+                },
                 nextDesktop: DesktopID(rawValue: try numbers.number("next_desktop")),
                 nextSession: SessionID(rawValue: try numbers.integer("next_session")))
         }
@@ -84,8 +90,10 @@ public final class DesktopStore: Sendable {
         try await write { try Int.fetchOne($0, sql: "PRAGMA synchronous") ?? -1 }
     }
 
-    /// Waits for what is being written and closes the file. Calls that come later fail. May be called again.
+    /// Waits for what is being written, brings the log into the file, and closes it. Calls that come later fail. May be called again.
     public func close() throws(StoreError) {
+        // Where this fails nothing is lost: what is only in the log stays there, and is found when the file is opened again.
+        _ = try? pool.barrierWriteWithoutTransaction { try $0.checkpoint(.truncate) }
         do { try pool.close() } catch { throw Self.mapped(error, file: file) }
     }
 }

@@ -11,10 +11,11 @@ extension StoreChange {
             try Self.run(
                 db,
                 """
-                INSERT INTO desktop (lab, number, name, place, generation, state, step, session, cause, holding, image_version, vcpus, memory,
-                    fingerprint, since, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO desktop (lab, number, name, place, generation, state, step, session, cause, holding, image_version, vcpus,
+                    memory, fingerprint, since, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-                [desktop.lab.rawValue, desktop.number, desktop.name, desktop.place.rawValue] + Self.changing(desktop) + [now, desktop.id.rawValue])
+                [desktop.lab.rawValue, desktop.number, desktop.name, desktop.place.rawValue] + Self.changing(desktop)
+                    + [now, desktop.id.rawValue])
         case .desktopChanged(let desktop):
             try Self.run(
                 db,
@@ -35,12 +36,14 @@ extension StoreChange {
                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 [
-                    session.id.rawValue, session.seat.rawValue, seatName, session.desktop.rawValue, desktopName, session.generation.rawValue,
+                    session.id.rawValue, session.seat.rawValue, seatName, session.desktop.rawValue, desktopName,
+                    session.generation.rawValue,
                     session.bootID, Data(session.ticket.bytes), session.address, now,
                 ])
         case .sessionTicket(let id, let ticket, let address):
             try Self.run(
-                db, "UPDATE session SET ticket = ?, address = ? WHERE id = ? AND ended IS NULL", [Data(ticket.bytes), address, id.rawValue],
+                db, "UPDATE session SET ticket = ?, address = ? WHERE id = ? AND ended IS NULL",
+                [Data(ticket.bytes), address, id.rawValue],
                 orElse: .unknown(kind: "open session", id: String(id.rawValue)))
         case .sessionEnded(let id, let reason):
             try Self.run(

@@ -29,11 +29,12 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknown(let kind, let id): "there is no \(kind) \(id) in the database"
         case .conflict(let detail): "the change was not kept: \(detail)"
         case .damaged(let table, let row, let column, let value):
-            "the database is damaged: table '\(table)', row \(row), column '\(column)' holds '\(value)'; bring back the copy beside it or a backup"
+            "the database is damaged: table '\(table)', row \(row), column '\(column)' holds '\(value)'; bring back the copy beside it "
+                + "or a backup"
         case .corrupt(let path, let detail): "'\(path)' is not a sound database (\(detail)): bring back the copy beside it or a backup"
         case .newer(let path, let migrations):
-            "'\(path)' was written by a later version of Punnet (\(migrations.joined(separator: ", "))): install that version, or bring back the "
-                + "copy '\(path).before-\(migrations.first ?? "")'"
+            "'\(path)' was written by a later version of Punnet (\(migrations.joined(separator: ", "))): install that version, or bring "
+                + "back the copy '\(path).before-\(migrations.first ?? "")'"
         case .file(let path, let call, let errno, let reason): "\(call) of '\(path)' failed with errno \(errno): \(reason)"
         case .other(let code, let detail): "SQLite refused with code \(code): \(detail)"
         }

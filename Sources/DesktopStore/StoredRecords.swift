@@ -40,7 +40,8 @@ public struct NewImageVersion: Hashable, Sendable {
     public var minimumMemory: ByteCount
 
     public init(
-        image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String, commandLine: String,
+        image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String,
+        commandLine: String,
         account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount
     ) {
         self.image = image

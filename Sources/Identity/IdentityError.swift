@@ -17,11 +17,14 @@ public enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .library(let call, let detail): "OpenSSL refused \(call): \(detail)"
         case .file(let path, let call, let errno, let reason): "\(call) of '\(path)' failed with errno \(errno): \(reason)"
-        case .invalidName(let name): "'\(name)' cannot stand in a certificate: give a host name of letters, digits, hyphens and dots, or an address"
+        case .invalidName(let name):
+            "'\(name)' cannot stand in a certificate: give a host name of letters, digits, hyphens and dots, or an address"
         case .keyMissing(let path):
-            "the key '\(path)' is missing beside its certificate: bring it back from a backup, or remove the certificate and enrol the seats anew"
+            "the key '\(path)' is missing beside its certificate: bring it back from a backup, or remove the certificate and enrol the "
+                + "seats anew"
         case .unreadable(let path, let detail): "'\(path)' cannot be read as what it should be (\(detail)): bring it back from a backup"
-        case .keyExposed(let path, let mode): "the key '\(path)' has mode \(String(mode, radix: 8)) and others can read it: 'chmod 600 \(path)'"
+        case .keyExposed(let path, let mode):
+            "the key '\(path)' has mode \(String(mode, radix: 8)) and others can read it: 'chmod 600 \(path)'"
         }
     }
 }

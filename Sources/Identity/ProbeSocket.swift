@@ -7,13 +7,6 @@ struct ProbeSocket: ~Copyable {
     private let limit: Duration
     private let end: ContinuousClock.Instant
 
-    private init(descriptor: Int32, bell: CancellationBell, limit: Duration, end: ContinuousClock.Instant) {
-        self.descriptor = descriptor
-        self.bell = bell
-        self.limit = limit
-        self.end = end
-    }
-
     deinit { close(descriptor) }
 
     /// Connects to an address; the deadline counts from here for all that follows.
@@ -77,7 +70,9 @@ struct ProbeSocket: ~Copyable {
     /// Waits until the socket is ready for this; the step is what the error names.
     func wait(for events: Int16, in step: ProbeError.Step) throws(ProbeError) {
         while true {
-            var watched = [pollfd(fd: descriptor, events: events, revents: 0), pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0)]
+            var watched = [
+                pollfd(fd: descriptor, events: events, revents: 0), pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
+            ]
             let left = ContinuousClock.now.duration(to: end)
             guard left > .zero else { throw .timedOut(step, after: limit) }
             guard poll(&watched, 2, Self.milliseconds(left)) >= 0 else {
@@ -95,7 +90,9 @@ struct ProbeSocket: ~Copyable {
         let end = min(end, .now + .milliseconds(500))
         var piece = [UInt8](repeating: 0, count: 4_096)
         while true {
-            var watched = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0)]
+            var watched = [
+                pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
+            ]
             let left = ContinuousClock.now.duration(to: end)
             guard left > .zero, poll(&watched, 2, Self.milliseconds(left)) > 0, watched[1].revents == 0 else { return }
             guard recv(descriptor, &piece, piece.count, 0) > 0 else { return }

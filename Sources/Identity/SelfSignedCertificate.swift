@@ -3,8 +3,8 @@ import Glibc
 
 /// The appliance's own key and certificate: EC P-256, signed by itself, good for ten years.
 ///
-/// Seats trust it by its pin, which belongs to the key: a certificate made anew for the same key keeps every seat. A value; the key's text is
-/// in memory as long as the value is.
+/// Seats trust it by its pin, which belongs to the key: a certificate made anew for the same key keeps every seat. A value; the key's text
+/// is in memory as long as the value is.
 public struct SelfSignedCertificate: Sendable {
     /// The certificate as PEM.
     public let certificatePEM: String

@@ -33,7 +33,9 @@ public final class LibvirtConnection: Sendable {
 
     /// Defines a network that lasts, or changes its definition; a running one runs on as it was.
     public func define(_ definition: NetworkDefinition) throws(LibvirtError) -> VirtualNetwork {
-        guard let network = virNetworkDefineXML(pointer, definition.xml) else { throw LibvirtError.last("virNetworkDefineXML") }
+        // A network is known by its UUID: a definition without it would be another network of the same name, which libvirt refuses.
+        let uuid = try network(named: definition.name)?.uuid
+        guard let network = virNetworkDefineXML(pointer, definition.xml(uuid: uuid)) else { throw LibvirtError.last("virNetworkDefineXML") }
         return VirtualNetwork(network, connection: self)
     }
 

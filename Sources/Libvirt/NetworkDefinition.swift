@@ -46,7 +46,8 @@ public struct NetworkDefinition: Hashable, Sendable {
         self.mark = mark
     }
 
-    var xml: String {
+    /// What libvirt is given; with the UUID of the network that is to be changed.
+    func xml(uuid: String?) -> String {
         let hosts = reservations.map { host in
             """
                   <host mac='\(xmlEscaped(host.mac))' name='\(xmlEscaped(host.hostName))' ip='\(xmlEscaped(host.address))'>
@@ -57,7 +58,9 @@ public struct NetworkDefinition: Hashable, Sendable {
         return """
             <network>
               <name>\(xmlEscaped(name))</name>
-              <metadata><punnet:network xmlns:punnet='urn:punnet:network' mark='\(xmlEscaped(mark))'/></metadata>
+            \(uuid.map { "  <uuid>\($0)</uuid>\n" } ?? "")  <metadata>
+                <punnet:network xmlns:punnet='urn:punnet:network' mark='\(xmlEscaped(mark))'/>
+              </metadata>
             \(reach == .open ? "  <forward mode='open'/>\n" : "")  <bridge name='\(xmlEscaped(bridge))' stp='off' delay='0'/>
               <dns enable='\(namesAreServed ? "yes" : "no")'/>
               <ip address='\(xmlEscaped(gateway))' netmask='\(xmlEscaped(netmask))'>

@@ -14,6 +14,15 @@ public final class VirtualNetwork: Sendable {
 
     deinit { virNetworkFree(pointer) }
 
+    /// Its UUID as text, which it keeps when its definition changes.
+    public var uuid: String {
+        get throws(LibvirtError) {
+            var text = [CChar](repeating: 0, count: Int(VIR_UUID_STRING_BUFLEN))
+            try LibvirtError.check(virNetworkGetUUIDString(pointer, &text), "virNetworkGetUUIDString")
+            return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
+    }
+
     /// Whether its bridge is up.
     public var isActive: Bool {
         get throws(LibvirtError) {

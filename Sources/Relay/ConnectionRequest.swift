@@ -1,8 +1,8 @@
 /// The first packet of an RDP connection, an X.224 Connection Request in a TPKT, as far as the relay lets one through.
 ///
-/// It comes before TLS and from anyone. What is accepted: a TPKT of at most 259 bytes that holds nothing but a class 0 Connection Request with
-/// our routing token, `punnet=` and a ticket, ended by CR LF, then a negotiation request that asks for more than bare RDP security and, where
-/// it says so, a correlation identifier.
+/// It comes before TLS and from anyone. What is accepted: a TPKT of at most 259 bytes that holds nothing but a class 0 Connection Request
+/// with our routing token, `punnet=` and a ticket, ended by CR LF, then a negotiation request that asks for more than bare RDP security
+/// and, where it says so, a correlation identifier.
 /// - SeeAlso: MS-RDPBCGR 2.2.1.1, RFC 1006, ITU-T X.224 13.3
 package struct ConnectionRequest: Hashable, Sendable {
     /// The longest packet there can be: the X.224 length octet counts at most 254 further octets, after 4 of the TPKT and itself.

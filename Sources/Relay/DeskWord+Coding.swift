@@ -28,7 +28,8 @@ extension RelayWord: FramedWord {
             let number = try frame.field(UInt8.self)
             guard let cause = LinkEnd(rawValue: number) else { throw .protocolBroken("a link's end has the unknown cause \(number)") }
             self = .closed(
-                link: link, session: session, cause: cause, bytesFromSeat: try frame.field(UInt64.self), bytesToSeat: try frame.field(UInt64.self))
+                link: link, session: session, cause: cause, bytesFromSeat: try frame.field(UInt64.self),
+                bytesToSeat: try frame.field(UInt64.self))
         case let kind: throw .protocolBroken("the relay said a word of the unknown kind \(kind)")
         }
         try frame.expectEnd()

@@ -102,7 +102,9 @@ public actor RelayDesk: Service {
         do {
             return try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .bind(unixDomainSocketPath: configuration.socketPath) { channel in
-                    channel.eventLoop.makeCompletedFuture {
+                    // A connection that was accepted and not served yet ends with the listener, so that no relay waits at it.
+                    channel.parent?.closeFuture.whenComplete { _ in channel.close(promise: nil) }
+                    return channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(ByteToMessageHandler(FrameDecoder<RelayWord>()))
                         try channel.pipeline.syncOperations.addHandler(MessageToByteHandler(FrameEncoder<DeskWord>()))
                         return try Connection(wrappingChannelSynchronously: channel)
@@ -115,13 +117,13 @@ public actor RelayDesk: Service {
 
     private func serve(_ connection: Connection) async {
         do {
-            let peer = try await PeerCredentials.peer(of: connection.channel)
-            guard configuration.allowedUsers.contains(peer.user) else {
-                logger.warning("a stranger at the relay's socket was turned away", metadata: ["user": "\(peer.user)", "process": "\(peer.process)"])
-                try await connection.channel.close()
-                return
-            }
             try await connection.executeThenClose { words in
+                let peer = try await PeerCredentials.peer(of: connection.channel)
+                guard configuration.allowedUsers.contains(peer.user) else {
+                    return logger.warning(
+                        "a stranger at the relay's socket was turned away",
+                        metadata: ["user": "\(peer.user)", "process": "\(peer.process)"])
+                }
                 var words = words.makeAsyncIterator()
                 let open = try await greeting(&words, on: connection.channel)
                 let number = takePlace(connection.channel)

@@ -24,7 +24,7 @@ public enum RelayError: Error, Hashable, Sendable, CustomStringConvertible {
         case .protocolBroken(let what):
             "The relay and punnetd do not understand each other: \(what). See that both come from the same package, and restart both."
         case .otherVersion(let theirs, let ours):
-            "The relay's protocol is version \(ours) here and \(theirs) at the other side. Install both from the same package, and restart both."
+            "The relay's protocol is version \(ours) here and \(theirs) at the other side. Install both from one package, and restart both."
         case .noGreeting:
             "A connection to the relay's socket did not begin with a greeting. See what else connects there."
         }

@@ -1,7 +1,7 @@
 /// The one who knows which ticket is good, and is told what becomes of the links.
 ///
-/// `linksAre`, `linkOpened` and `linkClosed` come one at a time, in the order in which things happened at the relay. `admit` comes whenever a
-/// ticket is shown, several at once, and again for the same link when the relay lost the answer: it only answers, and a link counts from
+/// `linksAre`, `linkOpened` and `linkClosed` come one at a time, in the order in which things happened at the relay. `admit` comes whenever
+/// a ticket is shown, several at once, and again for the same link when the relay lost the answer: it only answers, and a link counts from
 /// `linkOpened` on. The calls come from any thread. Nothing arrives while no relay is there.
 public protocol TicketDesk: Sendable {
     /// Whether the ticket with this SHA-256 (32 bytes) lets a connection from the address (IPv4 or IPv6 as text, an IPv4 one never in IPv6

@@ -122,24 +122,29 @@ public final class FileDiskStore: DiskStore {
         let sizes = (try DiskFiles.size(of: image.disk), try DiskFiles.size(of: image.kernel), try DiskFiles.size(of: image.ramdisk))
         let total = ByteCount(rawValue: sizes.0 + sizes.1 + sizes.2)
         if try await space().free < total { throw .outOfDisk(path: settings.images) }
-        return try await withoutActuallyEscaping(progress) { (progress) async throws(HypervisorError) -> String in
-            try await imageLane.run { () throws(HypervisorError) in
+        let (copied, teller) = AsyncStream.makeStream(of: ByteCount.self, bufferingPolicy: .bufferingNewest(1))
+        async let checksum: Result<String, HypervisorError> = imageLane.run { () -> Result<String, HypervisorError> in
+            defer { teller.finish() }
+            do throws(HypervisorError) {
                 try DiskFiles.copy(image.kernel, to: files.partialKernel, durably: true)
                 try DiskFiles.copy(image.ramdisk, to: files.partialRamdisk, durably: true)
                 let before = sizes.1 + sizes.2
-                progress(ByteCount(rawValue: before), total)
                 let sum = try DiskFiles.copy(image.disk, to: files.partialDisk, durably: true, hashing: true) { copied in
-                    progress(ByteCount(rawValue: before + copied), total)
+                    teller.yield(ByteCount(rawValue: before + copied))
                 }
-                let checksum = Hex.text(of: sum ?? [])
-                if let named = image.diskChecksum, named != checksum {
-                    throw .failed(
-                        call: "sha256(\(image.disk))", code: 0,
-                        detail: "it is \(checksum), not \(named): the file is damaged or another one, fetch it again")
-                }
-                return checksum
+                return .success(Hex.text(of: sum ?? []))
+            } catch {
+                return .failure(error)
             }
         }
+        for await bytes in copied { progress(bytes, total) }
+        let found = try await checksum.get()
+        if let named = image.diskChecksum, named != found {
+            throw .failed(
+                call: "sha256(\(image.disk))", code: 0,
+                detail: "it is \(found), not \(named): the file is damaged or another one, fetch it again")
+        }
+        return found
     }
 
     /// Gives the copied files their names, the disk's last.
@@ -214,7 +219,7 @@ private struct VersionFiles: Hashable, Sendable {
         guard letters, !image.isEmpty, image.utf8.count <= 64, version > 0 else {
             throw .failed(
                 call: "takeIn", code: 0,
-                detail: "'\(image)' version \(version) is no name: lower-case letters, digits and hyphens, at most 64, and a version from 1")
+                detail: "'\(image)' version \(version) is no name: lower-case letters, digits, hyphens, at most 64, and a version from 1")
         }
         let stem = "\(image)-\(version)"
         disk = "\(folder)/\(stem).qcow2"

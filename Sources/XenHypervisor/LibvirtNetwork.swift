@@ -32,8 +32,8 @@ public final class LibvirtNetwork: AddressBook {
     public var places: Int { plan.places }
     public func addresses(of place: Place) -> PlaceAddresses? { plan.addresses(of: place) }
 
-    /// As `AddressBook` says. A running network whose settings changed is changed only while no domain is on it; until then it runs on as it
-    /// was, which is logged as an error, and is one where its address is another.
+    /// As `AddressBook` says. A running network whose settings changed is changed only while no domain is on it; until then it runs on as
+    /// it was, which is logged as an error, and is one where its address is another.
     public func prepare() async throws(HypervisorError) {
         // The rules come first, so that the network never runs without them.
         try await guardRules.load()
@@ -94,6 +94,8 @@ public final class LibvirtNetwork: AddressBook {
         }
         try network.start()
         try network.setStartsByItself(true)
-        logger.notice("desktops' network up", metadata: ["network": "\(definition.name)", "reservations": "\(definition.reservations.count)"])
+        logger.notice(
+            "desktops' network up",
+            metadata: ["network": "\(definition.name)", "reservations": "\(definition.reservations.count)"])
     }
 }

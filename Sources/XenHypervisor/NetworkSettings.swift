@@ -6,8 +6,8 @@ public struct NetworkSettings: Hashable, Sendable {
     public enum Mode: Hashable, Sendable {
         /// libvirt: a network of this name, whose bridge is `NetworkSettings.bridge`.
         case libvirt(uri: String, network: String)
-        /// An administrator's own bridge, on which dom0 has the subnet's first address, with a dnsmasq whose `dhcp-hostsfile` is `hostsFile`
-        /// and whose process number is in `processFile`. Absolute paths.
+        /// An administrator's own bridge, on which dom0 has the subnet's first address, with a dnsmasq whose `dhcp-hostsfile` is
+        /// `hostsFile` and whose process number is in `processFile`. Absolute paths.
         case bridge(hostsFile: String, processFile: String)
     }
 

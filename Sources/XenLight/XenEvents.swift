@@ -5,6 +5,7 @@ import Synchronization
 
 /// What happened to a watched domain.
 public struct XenEvent: Hashable, Sendable {
+    /// The two ways in which a domain's life ends.
     public enum Kind: Hashable, Sendable {
         /// It stopped by itself; it stays until it is destroyed.
         case shutdown(ShutdownReason)
@@ -20,12 +21,15 @@ public struct XenEvent: Hashable, Sendable {
 
 /// Tells when watched domains shut down or go. A context and a thread of its own, which sleeps until something happens.
 ///
-/// Watching ends with a domain's death. Safe from any thread; the handler is called on the thread of the events. It lives until `close`.
+/// Each is told once; watching ends with a domain's death. Safe from any thread; the handler is called on the thread of the events, or on
+/// the one that begins to watch. It lives until `close`.
+/// - SeeAlso: libxl_event.h, `libxl_osevent_beforepoll`
 public final class XenEvents: Sendable {
     private struct Watch {
         let domain: DomainID
         let uuid: [UInt8]
         nonisolated(unsafe) var generator: OpaquePointer?
+        var shutdownIsTold = false
     }
 
     private struct State {
@@ -34,13 +38,11 @@ public final class XenEvents: Sendable {
         var closed = false
     }
 
-    /// The mark of the event that ends the thread.
-    private static let stop: UInt64 = 0
-    /// Xen's DOMID_INVALID: no domain ever has this number, so its death is told at once.
-    private static let nobody: UInt32 = 0x7ff4
-
     private let handle: ContextHandle
     private let log: LogCapture
+    /// Readable when the thread is to look again: libxl does not wake a sleeping poll for what another thread begins to watch.
+    private let bell: Int32
+    private let handler: @Sendable (XenEvent) -> Void
     private let state = Mutex(State())
     private let finished = DispatchGroup()
 
@@ -50,11 +52,21 @@ public final class XenEvents: Sendable {
     ) throws(XenError) {
         log = LogCapture()
         handle = try ContextHandle(log: log)
+        bell = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        guard bell >= 0 else { throw XenError(call: "eventfd", code: errno, name: String(cString: strerror(errno))) }
+        self.handler = handler
         // A serial queue has a thread of its own as long as this block runs.
         DispatchQueue(label: "punnet.xen.events").async(group: finished) { [self] in
-            ended(wait(handler))
+            do throws(XenError) {
+                try serve()
+                ended(nil)
+            } catch {
+                ended(error)
+            }
         }
     }
+
+    deinit { Glibc.close(bell) }
 
     /// Begins to tell of this domain: its shutdown and its death, also if they have already happened.
     public func watch(_ domain: DomainID, uuid: [UInt8]) throws(XenError) {
@@ -68,7 +80,7 @@ public final class XenEvents: Sendable {
         var generator: OpaquePointer?
         let code = libxl_evenable_domain_death(handle.pointer, domain.rawValue, mark, &generator)
         nonisolated(unsafe) let enabled = generator
-        let orphan = state.withLock { state in
+        let isOrphan = state.withLock { state in
             guard code == 0, state.watches[mark] != nil else {
                 // It failed, or the domain died meanwhile and nobody waits for it any more.
                 state.watches[mark] = nil
@@ -77,49 +89,103 @@ public final class XenEvents: Sendable {
             state.watches[mark]?.generator = enabled
             return false
         }
-        if orphan, let generator { libxl_evdisable_domain_death(handle.pointer, generator) }
+        if isOrphan, let generator { libxl_evdisable_domain_death(handle.pointer, generator) }
         try XenError.check(code, "libxl_evenable_domain_death", log)
+        ring()
+        tellWhatIsSo(mark, domain, uuid)
     }
 
     /// Ends the thread and waits for it. Not from within the handler. May be called again.
     public func close() {
-        let first = state.withLock { state in
-            defer { state.closed = true }
-            return !state.closed
-        }
-        if first {
-            var generator: OpaquePointer?
-            // The one way to wake libxl_event_wait: an event of our own. The generator is freed with the context.
-            libxl_evenable_domain_death(handle.pointer, Self.nobody, Self.stop, &generator)
-        }
+        state.withLock { $0.closed = true }
+        ring()
         finished.wait()
     }
 
-    private func wait(_ handler: (XenEvent) -> Void) -> XenError? {
-        while true {
-            var event: UnsafeMutablePointer<libxl_event>?
-            let code = libxl_event_wait(handle.pointer, &event, ~UInt64(0), nil, nil)
-            guard code == 0, let event else {
-                return XenError(call: "libxl_event_wait", code: code, log: log.lines)
+    private func ring() { eventfd_write(bell, 1) }
+
+    // MARK: - The thread
+
+    private func serve() throws(XenError) {
+        var descriptors: [pollfd] = []
+        while !state.withLock({ $0.closed }) {
+            let (count, timeout) = try prepare(&descriptors)
+            descriptors[count] = pollfd(fd: bell, events: Int16(POLLIN), revents: 0)
+            guard poll(&descriptors, nfds_t(count + 1), timeout) >= 0 || errno == EINTR else {
+                throw XenError(call: "poll", code: errno, name: String(cString: strerror(errno)))
             }
-            defer { libxl_event_free(handle.pointer, event) }
-            if event.pointee.for_user == Self.stop { return nil }
-            deliver(event.pointee, to: handler)
+            if descriptors[count].revents != 0 {
+                var rings: eventfd_t = 0
+                eventfd_read(bell, &rings)
+            }
+            libxl_osevent_afterpoll(handle.pointer, Int32(count), descriptors, Self.now)
+            try deliverAll()
         }
     }
 
-    private func deliver(_ event: libxl_event, to handler: (XenEvent) -> Void) {
-        let mark = event.for_user
-        switch event.type {
-        case LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN:
-            guard let watch = state.withLock({ $0.watches[mark] }) else { return }
-            let reason = ShutdownReason(libxl_shutdown_reason(rawValue: Int32(event.u.domain_shutdown.shutdown_reason)))
-            handler(XenEvent(domain: watch.domain, uuid: watch.uuid, kind: .shutdown(reason)))
-        case LIBXL_EVENT_TYPE_DOMAIN_DEATH:
-            guard let watch = state.withLock({ $0.watches.removeValue(forKey: mark) }) else { return }
-            if let generator = watch.generator { libxl_evdisable_domain_death(handle.pointer, generator) }
-            handler(XenEvent(domain: watch.domain, uuid: watch.uuid, kind: .death))
-        default: return
+    /// Asks libxl what it wants to poll, and leaves room for the bell behind it.
+    private func prepare(_ descriptors: inout [pollfd]) throws(XenError) -> (count: Int, timeout: Int32) {
+        var wanted = Int32(max(0, descriptors.count - 1))
+        while true {
+            var timeout: Int32 = -1
+            let code = libxl_osevent_beforepoll(handle.pointer, &wanted, &descriptors, &timeout, Self.now)
+            if code == 0, Int(wanted) < descriptors.count { return (Int(wanted), timeout) }
+            guard code == 0 || code == ERROR_BUFFERFULL.rawValue else {
+                throw XenError(call: "libxl_osevent_beforepoll", code: code, log: log.lines)
+            }
+            descriptors = [pollfd](repeating: pollfd(), count: Int(wanted) + 8)
+            wanted = Int32(descriptors.count - 1)
         }
+    }
+
+    private static var now: timeval {
+        var time = timeval()
+        gettimeofday(&time, nil)
+        return time
+    }
+
+    private func deliverAll() throws(XenError) {
+        while true {
+            var event: UnsafeMutablePointer<libxl_event>?
+            let code = libxl_event_check(handle.pointer, &event, ~UInt64(0), nil, nil)
+            if code == ERROR_NOT_READY.rawValue { return }
+            guard code == 0, let event else { throw XenError(call: "libxl_event_check", code: code, log: log.lines) }
+            defer { libxl_event_free(handle.pointer, event) }
+            switch event.pointee.type {
+            case LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN:
+                let reason = libxl_shutdown_reason(rawValue: Int32(event.pointee.u.domain_shutdown.shutdown_reason))
+                tell(event.pointee.for_user, .shutdown(ShutdownReason(reason)))
+            case LIBXL_EVENT_TYPE_DOMAIN_DEATH: tell(event.pointee.for_user, .death)
+            default: break
+            }
+        }
+    }
+
+    // MARK: - Telling
+
+    /// Tells what happened before the domain was watched: libxl looks only when a domain changes next.
+    private func tellWhatIsSo(_ mark: UInt64, _ domain: DomainID, _ uuid: [UInt8]) {
+        var info = libxl_dominfo()
+        libxl_dominfo_init(&info)
+        defer { libxl_dominfo_dispose(&info) }
+        let code = libxl_domain_info(handle.pointer, &info, domain.rawValue)
+        let found = XenDomain(info)
+        if code != 0 || found.isDying || found.uuid != uuid {
+            tell(mark, .death)
+        } else if let reason = found.shutdown {
+            tell(mark, .shutdown(reason))
+        }
+    }
+
+    private func tell(_ mark: UInt64, _ kind: XenEvent.Kind) {
+        let watch: Watch? = state.withLock { state in
+            if kind == .death { return state.watches.removeValue(forKey: mark) }
+            guard let watch = state.watches[mark], !watch.shutdownIsTold else { return nil }
+            state.watches[mark]?.shutdownIsTold = true
+            return watch
+        }
+        guard let watch else { return }
+        if kind == .death, let generator = watch.generator { libxl_evdisable_domain_death(handle.pointer, generator) }
+        handler(XenEvent(domain: watch.domain, uuid: watch.uuid, kind: kind))
     }
 }

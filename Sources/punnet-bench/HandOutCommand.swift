@@ -2,7 +2,7 @@ import ArgumentParser
 import Broker
 import DesktopModel
 import DesktopStore
-import Foundation
+import FoundationEssentials
 import Hypervisor
 import Logging
 

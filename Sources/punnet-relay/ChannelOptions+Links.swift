@@ -34,6 +34,7 @@ extension Channel {
         try options.setOption(ChannelOptions.maxMessagesPerRead, value: 2)
         try options.setOption(
             ChannelOptions.writeBufferWaterMark, value: .init(low: limits.bufferedBytes / 4, high: limits.bufferedBytes))
+        try options.setOption(ChannelOptions.socketOption(.so_rcvbuf), value: SocketOptionValue(limits.receivedBytes))
         for setting in SocketSetting.link(silence: limits.silence) {
             try options.setOption(setting.option, value: setting.value)
         }

@@ -31,6 +31,8 @@ final class DeskLine {
 
     private static let shortestPause = TimeAmount.milliseconds(50)
     private static let longestPause = TimeAmount.seconds(1)
+    /// From hello to welcome; a connection that is older and not welcomed is given up.
+    private static let welcomeTime = TimeAmount.seconds(2)
 
     private let path: String
     private let loop: any EventLoop
@@ -41,6 +43,8 @@ final class DeskLine {
     private var lastTry = NIODeadline.uptimeNanoseconds(0)
     private var nextTry: Scheduled<Void>?
     private var isMissed = false
+    private var lastSaid: EventLoopFuture<Void>?
+    private var welcomeDeadline: Scheduled<Void>?
     weak var owner: (any Owner)?
 
     init(path: String, loop: any EventLoop, logger: Logger) {
@@ -52,15 +56,16 @@ final class DeskLine {
     /// Connects now.
     func open() { connect() }
 
-    /// Ends the connection once everything that was said has been sent.
+    /// Ends the connection once everything that was said has been sent, or punnetd has not taken it for a second.
     func close() -> EventLoopFuture<Void> {
         nextTry?.cancel()
+        welcomeDeadline?.cancel()
         let last = state
         state = .ended
         guard case .there(let channel, _) = last else { return loop.makeSucceededVoidFuture() }
-        return channel.writeAndFlush(ByteBuffer()).flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }.flatMap {
-            channel.close().flatMapError { _ in channel.eventLoop.makeSucceededVoidFuture() }
-        }
+        let net = loop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
+        lastSaid?.whenComplete { _ in channel.close(promise: nil) }
+        return channel.closeFuture.always { _ in net.cancel() }
     }
 
     /// Asks whether a ticket is good; the owner hears the answer, however late.
@@ -87,7 +92,7 @@ final class DeskLine {
             channel.close(promise: nil)
             return
         }
-        channel.writeAndFlush(word, promise: nil)
+        lastSaid = channel.writeAndFlush(word)
     }
 
     private func connect() {
@@ -122,6 +127,7 @@ final class DeskLine {
         guard case .connecting = state else { return channel.close(promise: nil) }
         guard channel.isActive else { return missed("it ended the connection at once") }
         state = .there(channel, since: .now())
+        welcomeDeadline = loop.scheduleTask(in: Self.welcomeTime) { channel.close(promise: nil) }
         say(.hello(version: DeskProtocol.version, open: owner?.openLinks ?? []))
         for (link, question) in questions { say(.ask(link: link, ticket: question.ticket, address: question.address)) }
     }
@@ -131,6 +137,7 @@ final class DeskLine {
         if case .ended = state { return }
         if case .there(_, let since) = state, .now() - since > .seconds(5) { pause = Self.shortestPause }
         state = .away
+        welcomeDeadline?.cancel()
         if !isMissed {
             isMissed = true
             logger.warning("punnetd is away; open links go on, new ones wait", metadata: ["socket": "\(path)", "reason": "\(reason)"])
@@ -153,9 +160,11 @@ final class DeskLine {
         switch word {
         case .welcome(let version):
             guard version == DeskProtocol.version else {
-                logger.error("\(RelayError.otherVersion(theirs: version, ours: DeskProtocol.version))")
+                // It is tried again and again, but said once.
+                if !isMissed { logger.error("\(RelayError.otherVersion(theirs: version, ours: DeskProtocol.version))") }
                 return channel.close(promise: nil)
             }
+            welcomeDeadline?.cancel()
             isMissed = false
             logger.notice("punnetd is there")
         case .admit(let link, let session, let host, let port):

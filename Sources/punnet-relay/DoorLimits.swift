@@ -29,6 +29,9 @@ struct DoorLimits: Sendable {
 
     /// How much may wait to be sent to one side of a link before no more is read from the other, in bytes.
     var bufferedBytes = 128 * 1024
+    /// How much the kernel may hold of what one side of a link has sent and the relay has not read, in bytes. Set, it grows no further than
+    /// this (twice of it, and no more than the system's own limit), and a room's network needs no more.
+    var receivedBytes = 256 * 1024
     /// Incidents are logged one by one as long as there is at most one in this time, else as their number.
     var logInterval: TimeAmount = .seconds(10)
 }

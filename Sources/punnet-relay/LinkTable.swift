@@ -54,9 +54,10 @@ final class LinkTable: DeskLine.Owner {
         links[link.id] = link
         do {
             try seat.setLinkOptions(limits)
-            try seat.pipeline.syncOperations.addHandler(RequestReader { [weak self, weak link] outcome in
-                if let self, let link { self.read(outcome, of: link) }
-            })
+            try seat.pipeline.syncOperations.addHandler(
+                RequestReader { [weak self, weak link] outcome in
+                    if let self, let link { self.read(outcome, of: link) }
+                })
         } catch {
             turnAway(link, .truncated)
             throw error
@@ -230,7 +231,8 @@ final class LinkTable: DeskLine.Owner {
         logger.info(
             "link closed",
             metadata: [
-                "link": "\(link.id)", "session": "\(session)", "cause": "\(cause)", "bytesFromSeat": "\(fromSeat)", "bytesToSeat": "\(toSeat)",
+                "link": "\(link.id)", "session": "\(session)", "cause": "\(cause)", "bytesFromSeat": "\(fromSeat)",
+                "bytesToSeat": "\(toSeat)",
             ])
         line.tell(.closed(link: link.id, session: session, cause: cause, bytesFromSeat: fromSeat, bytesToSeat: toSeat))
     }

@@ -3,42 +3,63 @@ import Glibc
 import Logging
 import NIOCore
 import Relay
-import ServiceLifecycle
 import SystemdNotify
 
 /// The relay as a process of its own: no rights, no Xen, outlives a restart of punnetd.
 @main
-struct PunnetRelay: AsyncParsableCommand {
+struct PunnetRelay: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "punnet-relay",
         abstract: "Lets seats with a ticket through to their desktops.",
         discussion: """
             It asks punnetd, over a Unix socket, which ticket is good. Running connections go on while punnetd is away; they end when the \
-            relay is stopped. Each option may also be given in the environment: PUNNET_RELAY_LISTEN, PUNNET_RELAY_DESK, PUNNET_RELAY_LOG_LEVEL.
+            relay is stopped. Each option may also be given in the environment: PUNNET_RELAY_LISTEN, PUNNET_RELAY_DESK and \
+            PUNNET_RELAY_LOG_LEVEL.
             """)
 
-    @Option(help: "The IP address and TCP port at which seats connect, as in 192.0.2.1:3389 or [2001:db8::1]:3389.")
-    var listen: ListenAddress = .fromEnvironment("PUNNET_RELAY_LISTEN") ?? ListenAddress(host: "0.0.0.0", port: 3389)
+    @Option(help: "The IP address and TCP port at which seats connect, as in 192.0.2.1:3389 or [2001:db8::1]:3389. (default: 0.0.0.0:3389)")
+    var listen: ListenAddress?
 
-    @Option(help: "The path of punnetd's Unix socket.")
-    var desk: String = fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
+    @Option(help: "The path of punnetd's Unix socket. (default: \(DeskProtocol.defaultSocketPath))")
+    var desk: String?
 
-    @Option(help: "The least important messages that are logged: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
-    var logLevel: Logger.Level = fromEnvironment("PUNNET_RELAY_LOG_LEVEL").flatMap(Logger.Level.init(rawValue:)) ?? .info
+    @Option(help: "The least important messages that are logged. (default: info)")
+    var logLevel: LogLevel?
 
-    func run() async throws {
+    func run() throws {
+        let logger = try configuredLogger()
+        let listen = try listen ?? fromEnvironment("PUNNET_RELAY_LISTEN") ?? ListenAddress(host: "0.0.0.0", port: 3389)
+        let address = try SocketAddress(ipAddress: listen.host, port: listen.port)
+        var door = RelayDoor.Configuration(address: address)
+        door.deskSocket = try desk ?? fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
+        door.limits.connections = connectionsThatFit(door.limits.connections)
+
+        // Blocked before there is another thread, so that no thread takes them but this one, when it asks.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGTERM)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+
+        let systemd = SystemdNotifier()
+        let relay = RelayDoor(configuration: door, logger: logger)
+        _ = try relay.start {
+            // systemd starts the relay again; a door at which nobody can knock is of no use.
+            logger.critical("the listener has ended on its own")
+            Glibc.exit(1)
+        }.wait()
+        systemd.ready()
+        var signal: Int32 = 0
+        while sigwait(&signals, &signal) != 0 {}
+        systemd.stopping()
+        try relay.stop().wait()
+    }
+
+    private func configuredLogger() throws -> Logger {
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "punnet-relay")
-        logger.logLevel = logLevel
-        let systemd = SystemdNotifier()
-        var door = RelayDoor.Configuration(address: listen.host, port: listen.port, deskSocket: desk)
-        door.limits.connections = connectionsThatFit(door.limits.connections)
-        let relay = RelayDoor(configuration: door, logger: logger) { _ in systemd.ready() }
-        try await ServiceGroup(
-            configuration: .init(
-                services: [.init(service: relay)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        ).run()
-        systemd.stopping()
+        logger.logLevel = try (logLevel ?? fromEnvironment("PUNNET_RELAY_LOG_LEVEL"))?.level ?? .info
+        return logger
     }
 
     /// Raises the limit of open files as far as it may be raised; each connection takes two.
@@ -78,15 +99,26 @@ struct ListenAddress: ExpressibleByArgument, CustomStringConvertible {
         self.init(host: String(host), port: Int(port))
     }
 
-    static func fromEnvironment(_ name: String) -> ListenAddress? {
-        punnet_relay.fromEnvironment(name).flatMap(ListenAddress.init(argument:))
-    }
-
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+/// How important a message must be to be logged, read from its name.
+struct LogLevel: ExpressibleByArgument {
+    let level: Logger.Level
 
-private func fromEnvironment(_ name: String) -> String? {
-    getenv(name).map { String(cString: $0) }
+    init?(argument: String) {
+        guard let level = Logger.Level(rawValue: argument) else { return nil }
+        self.level = level
+    }
+
+    static var allValueStrings: [String] { Logger.Level.allCases.map(\.rawValue) }
+}
+
+/// An option's value as the environment gives it, nil where it does not.
+private func fromEnvironment<Value: ExpressibleByArgument>(_ name: String) throws -> Value? {
+    guard let text = getenv(name).map({ String(cString: $0) }) else { return nil }
+    guard let value = Value(argument: text) else {
+        throw ValidationError("'\(text)' in the environment variable \(name) is not what it should be: see punnet-relay --help.")
+    }
+    return value
 }

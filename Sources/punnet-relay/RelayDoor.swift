@@ -2,20 +2,26 @@ import Logging
 import NIOCore
 import NIOPosix
 import Relay
-import ServiceLifecycle
+import Synchronization
 
 /// The RDP front door of the appliance: lets a connection with a good ticket through to its desktop, and nothing else.
 ///
 /// One thread accepts and turns floods away, another carries all links, so that neither waits for the other. It needs no right and no file
-/// but punnetd's socket. Links end with the process.
-final class RelayDoor: Service {
+/// but punnetd's socket. Links end with the process. Safe from any thread.
+///
+/// There is no Swift task in it: the executor of tasks wakes a process once a second on Linux, and the door sleeps while nothing happens.
+final class RelayDoor: Sendable {
     struct Configuration: Sendable {
-        /// An IP address.
-        var address = "0.0.0.0"
-        /// 0 has the system choose one.
-        var port = 3389
+        /// Where seats connect; with port 0 the system chooses one.
+        var address: SocketAddress
         var deskSocket = DeskProtocol.defaultSocketPath
         var limits = DoorLimits()
+    }
+
+    /// What there is from opening to closing.
+    private struct Open {
+        let listener: any Channel
+        let table: NIOLoopBound<LinkTable>
     }
 
     private let configuration: Configuration
@@ -24,17 +30,17 @@ final class RelayDoor: Service {
     private let carrier: MultiThreadedEventLoopGroup
     private let gate: SharedGate
     private let book: IncidentBook
-    private let onListening: @Sendable (SocketAddress) async -> Void
+    private let open: Mutex<Open?>
 
-    /// A door that is closed until it runs. `onListening` is told the address once connections are accepted there.
-    init(configuration: Configuration, logger: Logger, onListening: @escaping @Sendable (SocketAddress) async -> Void = { _ in }) {
+    /// A door that is closed until it is opened.
+    init(configuration: Configuration, logger: Logger) {
         self.configuration = configuration
         self.logger = logger
-        self.onListening = onListening
         acceptor = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         carrier = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         gate = SharedGate(limits: configuration.limits)
         book = IncidentBook(logger: logger, interval: configuration.limits.logInterval, loop: carrier.any())
+        open = Mutex(nil)
     }
 
     /// How often connections were closed without a desktop, by cause.
@@ -43,57 +49,55 @@ final class RelayDoor: Service {
     /// Connections in all, and those among them that wait for admission.
     var load: (connections: Int, waiting: Int) { gate.load }
 
-    /// Works until the task is cancelled or a graceful shutdown begins; then every link is closed. It runs once.
-    func run() async throws {
-        do {
-            try await work()
-        } catch {
-            try await end()
-            throw error
+    /// Listens, and connects to punnetd. Succeeds, once connections are accepted, with the address. `onLoss` is called, on one of the
+    /// door's threads, when the listener ends without having been stopped. Once only.
+    func start(onLoss: @escaping @Sendable () -> Void = {}) -> EventLoopFuture<SocketAddress> {
+        let loop = carrier.any()
+        let (configuration, gate, book, logger) = (configuration, gate, book, logger)
+        return loop.submit {
+            NIOLoopBound(
+                LinkTable(
+                    loop: loop, limits: configuration.limits, gate: gate, book: book, deskSocket: configuration.deskSocket, logger: logger),
+                eventLoop: loop)
+        }.flatMap { table in
+            self.listen(table).hop(to: loop).flatMapThrowing { listener in
+                self.open.withLock { $0 = Open(listener: listener, table: table) }
+                table.value.start()
+                let address = listener.localAddress ?? configuration.address
+                logger.notice("listening for seats", metadata: ["address": "\(address.ipAddress ?? "")", "port": "\(address.port ?? 0)"])
+                listener.closeFuture.whenComplete { _ in
+                    if self.open.withLock({ $0 != nil }) { onLoss() }
+                }
+                return address
+            }
         }
-        try await end()
     }
 
-    private func end() async throws {
+    /// Accepts no more, ends every link, says so to punnetd, and succeeds when all is done.
+    func stop() -> EventLoopFuture<Void> {
+        let open = open.withLock { open in
+            defer { open = nil }
+            return open
+        }
+        guard let open else { return carrier.any().makeSucceededVoidFuture() }
+        return open.listener.close().flatMapError { _ in open.listener.eventLoop.makeSucceededVoidFuture() }
+            .hop(to: open.table.eventLoop)
+            .flatMap { open.table.value.stop() }
+            .always { _ in
+                self.logger.notice(
+                    "stopped", metadata: Dictionary(uniqueKeysWithValues: self.incidents.map { ($0.key.rawValue, "\($0.value)") }))
+            }
+    }
+
+    /// Ends the door's threads, for a process that goes on after it. The door must have been stopped.
+    func endThreads() async throws {
         try await acceptor.shutdownGracefully()
         try await carrier.shutdownGracefully()
     }
 
-    private func work() async throws {
-        let loop = carrier.any()
+    private func listen(_ table: NIOLoopBound<LinkTable>) -> EventLoopFuture<any Channel> {
         let (configuration, gate, book, logger) = (configuration, gate, book, logger)
-        let table = try await loop.submit {
-            let table = LinkTable(
-                loop: loop, limits: configuration.limits, gate: gate, book: book, deskSocket: configuration.deskSocket, logger: logger)
-            table.start()
-            return NIOLoopBound(table, eventLoop: loop)
-        }.get()
-        let listener: any Channel
-        do {
-            listener = try await listen(table)
-        } catch {
-            try await loop.flatSubmit { table.value.stop() }.get()
-            throw RelayError.cannotListen(address: "\(configuration.address):\(configuration.port)", reason: "\(error)")
-        }
-        if let address = listener.localAddress {
-            logger.notice("listening for seats", metadata: ["address": "\(address.ipAddress ?? "")", "port": "\(address.port ?? 0)"])
-            await onListening(address)
-        }
-        await cancelWhenGracefulShutdown {
-            await withTaskCancellationHandler {
-                try? await listener.closeFuture.get()
-            } onCancel: {
-                listener.close(promise: nil)
-            }
-        }
-        try await loop.flatSubmit { table.value.stop() }.get()
-        logger.notice(
-            "stopped", metadata: Dictionary(uniqueKeysWithValues: incidents.map { ($0.key.rawValue, "\($0.value)") }))
-    }
-
-    private func listen(_ table: NIOLoopBound<LinkTable>) async throws -> any Channel {
-        let (gate, book, logger) = (gate, book, logger)
-        return try await ServerBootstrap(group: acceptor, childGroup: carrier)
+        return ServerBootstrap(group: acceptor, childGroup: carrier)
             .serverChannelOption(ChannelOptions.backlog, value: 256)
             .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
@@ -108,8 +112,11 @@ final class RelayDoor: Service {
                     try table.value.take(channel, from: source)
                 }
             }
-            .bind(host: configuration.address, port: configuration.port)
-            .get()
+            .bind(to: configuration.address)
+            .flatMapErrorThrowing { error in
+                let address = "\(configuration.address.ipAddress ?? ""):\(configuration.address.port ?? 0)"
+                throw RelayError.cannotListen(address: address, reason: "\(error)")
+            }
     }
 }
 

@@ -27,8 +27,9 @@ struct ControlClient: Sendable {
         _ = try await send(.POST, path, Nothing?.none)
     }
 
+    /// What is deleted may have to be taken down first, so it waits longer.
     func delete(_ path: String) async throws {
-        _ = try await send(.DELETE, path, Nothing?.none)
+        _ = try await send(.DELETE, path, Nothing?.none, limit: .minutes(10))
     }
 
     /// A name as a part of a path, whatever it holds.
@@ -57,7 +58,9 @@ struct ControlClient: Sendable {
 
     /// Sends one request and gives the body of its answer.
     /// - Throws: ``CommandFailure`` for everything but success.
-    private func send(_ method: HTTPMethod, _ path: String, _ body: (some Encodable)?, limit: TimeAmount = .seconds(120)) async throws -> Data {
+    private func send(
+        _ method: HTTPMethod, _ path: String, _ body: (some Encodable)?, limit: TimeAmount = .seconds(120)
+    ) async throws -> Data {
         let connection = try await connect()
         let deadline = connection.channel.eventLoop.scheduleTask(in: limit) { connection.channel.close(promise: nil) }
         defer { deadline.cancel() }

@@ -38,11 +38,13 @@ struct Daemon {
         let data = settings.data
         let network = networkSettings
         let addresses = serverAddresses(without: settings.bridge)
-        let store = try StartFailure.explain("the database cannot be opened") {
+        let lock = try StartFailure.explain("the data folder cannot be used") {
             try FileManager.default.createDirectory(
                 atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
-            return try DesktopStore(path: data + "/punnet.db")
+            return try DataFolderLock(data + "/lock")
         }
+        defer { withExtendedLifetime(lock) {} }
+        let store = try StartFailure.explain("the database cannot be opened") { try DesktopStore(path: data + "/punnet.db") }
         let identity = try StartFailure.explain("the certificate cannot be read or made") {
             try FileManager.default.createDirectory(
                 atPath: data + "/identity", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])

@@ -29,7 +29,7 @@ struct SessionTests {
     }
 
     @Test func aLinkRestoredWithinTheGraceTimeKeepsItsSessionAndALaterOneDoesNot() async throws {
-        var (world, history, seats) = try await furnished(size: 1, seats: 1)
+        var (_, history, seats) = try await furnished(size: 1, seats: 1)
         let session = try await claim(&history, seats[0]).session!
         history.take(.linkOpened(session, 1))
         #expect(history.room.sessions[session]?.deadline == nil)
@@ -48,7 +48,7 @@ struct SessionTests {
     }
 
     @Test func aReplacedLinkDoesNotStartTheGraceTime() async throws {
-        var (world, history, seats) = try await furnished(size: 1, seats: 1)
+        var (_, history, seats) = try await furnished(size: 1, seats: 1)
         let session = try await claim(&history, seats[0]).session!
         history.take(.linkOpened(session, 1))
         history.take(.linkOpened(session, 2))
@@ -78,7 +78,7 @@ struct SessionTests {
     }
 
     @Test func whoLetsAnOfferPassMakesRoomForTheNext() async throws {
-        var (world, history, seats) = try await furnished(size: 1, seats: 3)
+        var (_, history, seats) = try await furnished(size: 1, seats: 3)
         for seat in seats { history.take(.seatPresent(seat)) }
         let first = try await claim(&history, seats[0]).session!
         _ = try await claim(&history, seats[1])
@@ -91,7 +91,7 @@ struct SessionTests {
     }
 
     @Test func aWaitingSeatThatIsGoneLeavesTheLine() async throws {
-        var (world, history, seats) = try await furnished(size: 1, seats: 3)
+        var (_, history, seats) = try await furnished(size: 1, seats: 3)
         for seat in seats { history.take(.seatPresent(seat)) }
         _ = try await claim(&history, seats[0])
         _ = try await claim(&history, seats[1])
@@ -127,7 +127,7 @@ struct SessionTests {
     }
 
     @Test func aRemovedSeatLosesItsSession() async throws {
-        var (world, history, seats) = try await furnished(size: 1, seats: 1)
+        var (_, history, seats) = try await furnished(size: 1, seats: 1)
         let session = try await claim(&history, seats[0]).session!
         history.take(.seatChanged(seats[0], nil))
         #expect(history.room.sessions[session] == nil)
@@ -136,7 +136,7 @@ struct SessionTests {
     }
 
     @Test func theRelaysListOfLinksIsTheTruthAfterARestart() async throws {
-        var (world, history, seats) = try await furnished(size: 2, seats: 2)
+        var (_, history, seats) = try await furnished(size: 2, seats: 2)
         let kept = try await claim(&history, seats[0]).session!
         let lost = try await claim(&history, seats[1]).session!
         try await history.crash()

@@ -94,9 +94,9 @@ final class World {
         }.sorted { $0.name < $1.name }
     }
 
-    func measurement() -> Measurement {
+    func measurement() -> ServerMeasurement {
         let used = domains.values.reduce(ByteCount.zero) { $0 + $1.memory }
-        return Measurement(
+        return ServerMeasurement(
             host: HostCapacity(totalMemory: totalMemory, freeMemory: totalMemory - used, controlMemory: .gibibytes(2), processors: 2),
             domains: running(), disk: DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero))
     }

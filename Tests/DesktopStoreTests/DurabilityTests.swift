@@ -4,7 +4,8 @@ import Testing
 
 @testable import DesktopStore
 
-@Suite struct DurabilityTests {
+/// One after the other: a process that is traced is slow.
+@Suite(.serialized) struct DurabilityTests {
     @Test func theConnectionThatWritesIsFullySynchronous() async throws {
         let fixture = try await Fixture()
         let full = 2
@@ -28,6 +29,21 @@ import Testing
         let lines = try trace.finish().filter { $0.contains(fixture.path + "-wal>") }
         print("\(syncs) commits, \(lines.count) syncs of the write-ahead log")
         #expect(lines.count == syncs, "\(lines)")
+    }
+
+    /// A figure for people to read; nothing depends on it.
+    @Test func theTimeOfAThousandLeasesIsPrinted() async throws {
+        let fixture = try await Fixture()
+        var times: [Duration] = []
+        for number in 1...1_000 {
+            let began = ContinuousClock.now
+            try await fixture.store.apply(fixture.lease(Int64(number)))
+            times.append(ContinuousClock.now - began)
+            try await fixture.store.apply(fixture.end(Int64(number)) + [.desktopChanged(fixture.desktops[0])])
+        }
+        times.sort()
+        #expect(try await fixture.store.room().nextSession == SessionID(rawValue: 1_001))
+        print("1,000 leases committed: p50 \(times[500]), p99 \(times[990]), longest \(times[999])")
     }
 
     /// A file system of 2 MiB is really filled; mounting it needs root.

@@ -56,8 +56,10 @@ struct Fixture {
         let (lab, image) = (lab, image)
         desktops = (1...2).map { number in
             Desktop(
-                id: DesktopID(rawValue: UInt32(number)), lab: lab.id, number: number, name: "room1-\(number)", place: Place(rawValue: number),
-                generation: Generation(rawValue: 3), state: .ready, image: image.id, profile: lab.profile, fingerprint: Self.hash(90 + number))
+                id: DesktopID(rawValue: UInt32(number)), lab: lab.id, number: number, name: "room1-\(number)",
+                place: Place(rawValue: number),
+                generation: Generation(rawValue: 3), state: .ready, image: image.id, profile: lab.profile,
+                fingerprint: Self.hash(90 + number))
         }
         try await store.apply(desktops.map { .desktopAdded($0) })
     }

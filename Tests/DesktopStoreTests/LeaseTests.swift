@@ -94,10 +94,12 @@ import Testing
         try await fixture.store.removeSeat(fixture.seats[0].id)
 
         let first = SessionRecord(
-            id: SessionID(rawValue: 1), seat: fixture.seats[0].id, seatName: "pi-1", desktop: fixture.desktops[0].id, desktopName: "room1-1",
+            id: SessionID(rawValue: 1), seat: fixture.seats[0].id, seatName: "pi-1", desktop: fixture.desktops[0].id,
+            desktopName: "room1-1",
             began: 1_000_000, ended: 1_000_050, reason: .linkLost)
         let second = SessionRecord(
-            id: SessionID(rawValue: 2), seat: fixture.seats[1].id, seatName: "pi-2", desktop: fixture.desktops[1].id, desktopName: "room1-2",
+            id: SessionID(rawValue: 2), seat: fixture.seats[1].id, seatName: "pi-2", desktop: fixture.desktops[1].id,
+            desktopName: "room1-2",
             began: 1_000_050, ended: nil, reason: nil)
         #expect(try await fixture.store.sessions(openOnly: false, limit: 10) == [second, first])
         #expect(try await fixture.store.sessions(openOnly: false, limit: 1) == [second])
@@ -111,20 +113,5 @@ import Testing
         for part in ["", "-wal"] { try FileManager.default.copyItem(atPath: fixture.path + part, toPath: copy + part) }
         let after = try Fixture.open(copy)
         #expect(try await after.room().sessions == [fixture.session(1)])
-    }
-
-    /// A figure for people to read; nothing depends on it.
-    @Test func theTimeOfAThousandLeasesIsPrinted() async throws {
-        let fixture = try await Fixture()
-        var times: [Duration] = []
-        for number in 1...1_000 {
-            let began = ContinuousClock.now
-            try await fixture.store.apply(fixture.lease(Int64(number)))
-            times.append(ContinuousClock.now - began)
-            try await fixture.store.apply(fixture.end(Int64(number)) + [.desktopChanged(fixture.desktops[0])])
-        }
-        times.sort()
-        #expect(try await fixture.store.room().nextSession == SessionID(rawValue: 1_001))
-        print("1,000 leases committed: p50 \(times[500]), p99 \(times[990]), longest \(times[999])")
     }
 }

@@ -27,9 +27,11 @@ import Testing
         #expect(first.store.installation != 0)
     }
 
-    @Test(arguments: [
-        .empty, .ready, .retiring, .quarantined(cause: "디스크 ' is full", holding: true), .quarantined(cause: "", holding: false),
-    ] + PreparationStep.allCases.map { .preparing($0) })
+    private static let states: [DesktopState] =
+        [.empty, .ready, .retiring, .quarantined(cause: "디스크 ' is full", holding: true), .quarantined(cause: "", holding: false)]
+        + PreparationStep.allCases.map { DesktopState.preparing($0) }
+
+    @Test(arguments: states)
     func everyStateIsKeptWhole(state: DesktopState) async throws {
         let fixture = try await Fixture()
         var desktop = fixture.desktops[0]
@@ -83,11 +85,10 @@ import Testing
     @Test func changesOfWhatIsNotThereAreRefused() async throws {
         let fixture = try await Fixture()
         let store = fixture.store
-        var stranger = fixture.desktops[0]
-        stranger = Desktop(id: DesktopID(rawValue: 50), lab: stranger.lab, number: 9, name: "x", place: Place(rawValue: 9))
+        let stranger = Desktop(id: DesktopID(rawValue: 50), lab: fixture.lab.id, number: 9, name: "x", place: Place(rawValue: 9))
         let ticket = TicketHash(bytes: Fixture.hash(1))
-        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { [stranger] in try await store.apply([.desktopChanged(stranger)]) }
-        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { [stranger] in try await store.apply([.desktopRemoved(stranger.id)]) }
+        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { try await store.apply([.desktopChanged(stranger)]) }
+        await #expect(throws: StoreError.unknown(kind: "desktop", id: "50")) { try await store.apply([.desktopRemoved(stranger.id)]) }
         await #expect(throws: StoreError.unknown(kind: "open session", id: "5")) {
             try await store.apply([.sessionTicket(SessionID(rawValue: 5), ticket, address: "192.0.2.1")])
         }
@@ -164,11 +165,14 @@ import Testing
         let other = try await fixture.store.addLab(
             name: "room3", image: image.id, profile: lab.profile, size: 1, grace: .zero, afterSession: .claimAgain)
         lab.name = "room3"
-        await #expect(throws: StoreError.taken(kind: "lab", name: "room3")) { [lab] in try await fixture.store.updateLab(lab) }
+        let renamed = lab
+        await #expect(throws: StoreError.taken(kind: "lab", name: "room3")) { try await fixture.store.updateLab(renamed) }
         try await fixture.store.removeLab(other.id)
         await #expect(throws: StoreError.unknown(kind: "lab", id: other.id.description)) { try await fixture.store.updateLab(other) }
+        lab.name = "room2"
         lab.image = ImageVersionID(rawValue: 99)
-        await #expect(throws: StoreError.unknown(kind: "image version", id: "99")) { [lab] in try await fixture.store.updateLab(lab) }
+        let unmade = lab
+        await #expect(throws: StoreError.unknown(kind: "image version", id: "99")) { try await fixture.store.updateLab(unmade) }
     }
 
     @Test func aWriteIsNotCutShortByACancelledTask() async throws {

@@ -26,7 +26,8 @@ import Testing
         try await fixture.store.apply(fixture.lease(1))
         let before = try await fixture.store.room()
         try fixture.store.close()
-        #expect(try FileManager.default.contentsOfDirectory(atPath: fixture.folder.path + "/data") == ["punnet.db"], "a new database needs no copy")
+        let fresh = try FileManager.default.contentsOfDirectory(atPath: fixture.folder.path + "/data")
+        #expect(!fresh.contains { $0.contains("before") }, "a new database needs no copy")
 
         let later = [
             StoreMigration(name: "2-colour") { try $0.execute(sql: "ALTER TABLE lab ADD COLUMN colour TEXT") },
@@ -45,7 +46,7 @@ import Testing
             #expect(try mode(path) == 0o600)
             var configuration = Configuration()
             configuration.readonly = true
-            let added = try DatabaseQueue(path: path, configuration: configuration).read { db in
+            let added = try await DatabaseQueue(path: path, configuration: configuration).read { db in
                 try String.fetchAll(db, sql: "SELECT name FROM pragma_table_info('lab') WHERE name IN ('colour', 'sound')")
             }
             #expect(added == columns)
@@ -69,12 +70,14 @@ import Testing
 
     @Test func aDatabaseOfALaterVersionIsRefusedAndLeftAlone() async throws {
         let fixture = try await Fixture()
+        let before = try await fixture.store.room()
         try fixture.store.close()
         let later = StoreMigration(name: "2-colour") { try $0.execute(sql: "ALTER TABLE lab ADD COLUMN colour TEXT") }
         try DesktopStore(path: fixture.path, clock: { 0 }, migrations: StoreMigration.all + [later]).close()
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: fixture.path))
         #expect(throws: StoreError.newer(path: fixture.path, migrations: ["2-colour"])) { try Fixture.open(fixture.path) }
-        #expect(try Data(contentsOf: URL(fileURLWithPath: fixture.path)) == bytes)
+        let again = try DesktopStore(path: fixture.path, clock: { 0 }, migrations: StoreMigration.all + [later])
+        #expect(try await again.room() == before)
+        #expect(try await again.seats() == fixture.seats)
     }
 
     @Test func whatIsNoDatabaseOfPunnetIsRefused() throws {
@@ -141,6 +144,18 @@ import Testing
         await #expect(throws: StoreError.damaged(table: "session", row: "1", column: "reason", value: "boredom")) {
             try await fixture.store.sessions(openOnly: false, limit: 5)
         }
+    }
+
+    @Test func aClosedStoreIsWholeInItsOneFile() async throws {
+        let fixture = try await Fixture()
+        let before = try await fixture.store.room()
+        try fixture.store.close()
+        try fixture.store.close()
+        let copy = fixture.folder.path + "/copy.db"
+        try FileManager.default.copyItem(atPath: fixture.path, toPath: copy)
+        #expect(try await Fixture.open(copy).room() == before)
+        await #expect(throws: StoreError.self) { try await fixture.store.room() }
+        await #expect(throws: StoreError.self) { try await fixture.store.apply(fixture.lease(1)) }
     }
 
     @Test func aFolderThatCannotBeMadeIsNamed() {

@@ -55,7 +55,8 @@ import Testing
         let word = Word()
         let bare = word.text.filter { $0 != "-" }
         #expect(bare.count == 12)
-        for typed in [word.text, word.text.lowercased(), bare, " " + bare.lowercased() + " ", bare.map(String.init).joined(separator: " ")] {
+        let spaced = bare.map(String.init).joined(separator: " ")
+        for typed in [word.text, word.text.lowercased(), bare, " " + bare.lowercased() + " ", spaced] {
             #expect(try #require(Word(untrusted: typed)).hash == word.hash)
         }
     }
@@ -82,7 +83,9 @@ import Testing
 
     /// The third example of RFC 7914, section 12.
     @Test func scryptAgreesWithThePublishedExample() throws {
-        let key = "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
+        let key =
+            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
+            + "d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
         let salt = Base64.urlText(of: Array("SodiumChloride".utf8))
         let line = "$scrypt$ln=14,r=8,p=1$\(salt)$\(Base64.urlText(of: try #require(Hex.bytes(of: key))))"
         #expect(try #require(PasswordHash(encoded: line)).verify("pleaseletmein"))

@@ -15,7 +15,8 @@ import Testing
         #expect(text.contains("DNS:punnet.example, DNS:punnet, IP Address:192.0.2.7, IP Address:2001:DB8:0:0:0:0:0:7"))
         #expect(text.contains("CA:FALSE"))
         let nineYears = String(9 * 365 * 86_400)
-        #expect(try run("/usr/bin/openssl", ["x509", "-in", folder.path + "/certificate.pem", "-noout", "-checkend", nineYears]).status == 0)
+        #expect(
+            try run("/usr/bin/openssl", ["x509", "-in", folder.path + "/certificate.pem", "-noout", "-checkend", nineYears]).status == 0)
         let verified = try run(
             "/usr/bin/openssl",
             ["verify", "-CAfile", folder.path + "/certificate.pem", "-verify_hostname", "punnet", folder.path + "/certificate.pem"])

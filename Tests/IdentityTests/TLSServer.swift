@@ -44,7 +44,8 @@ final class TLSServer {
         certificate = try SelfSignedCertificate.load(orCreateIn: folder.path, names: ["desktop.example", "127.0.0.1"])
         process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
         process.arguments =
-            ["s_server", "-accept", "127.0.0.1:0", "-key", folder.path + "/key.pem", "-cert", folder.path + "/certificate.pem", "-www"] + options
+            ["s_server", "-accept", "127.0.0.1:0", "-key", folder.path + "/key.pem", "-cert", folder.path + "/certificate.pem", "-www"]
+            + options
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
         process.standardInput = FileHandle.nullDevice

@@ -85,10 +85,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        [], [1], [1, 0, 8, 0, 1, 0, 0], [2, 0, 8, 0, 1, 0, 0, 0], [1, 0, 7, 0, 1, 0, 0, 0], [1, 0, 8, 1, 1, 0, 0, 0],
-        [1, 4, 8, 0, 1, 0, 0, 0], [1, 0, 8, 0, 0, 0, 0, 0],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [], [1], [1, 0, 8, 0, 1, 0, 0], [2, 0, 8, 0, 1, 0, 0, 0], [1, 0, 7, 0, 1, 0, 0, 0], [1, 0, 8, 1, 1, 0, 0, 0],
+            [1, 4, 8, 0, 1, 0, 0, 0], [1, 0, 8, 0, 0, 0, 0, 0],
+        ] as [[UInt8]])
     func aRequestWithoutAGoodNegotiationIsRefused(negotiation: [UInt8]) {
         #expect(fault(Packets.request(token: "punnet=" + Packets.goodTicket, negotiation: negotiation)) == .negotiation)
     }

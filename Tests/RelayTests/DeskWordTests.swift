@@ -9,7 +9,10 @@ import Testing
         .hello(version: 1, open: []),
         .hello(
             version: .max,
-            open: [OpenLink(link: LinkID(rawValue: .max), session: .min, since: 1), OpenLink(link: LinkID(rawValue: 0), session: .max, since: -1)]),
+            open: [
+                OpenLink(link: LinkID(rawValue: .max), session: .min, since: 1),
+                OpenLink(link: LinkID(rawValue: 0), session: .max, since: -1),
+            ]),
         .ask(link: LinkID(rawValue: 7), ticket: Array(0..<32), address: "2001:db8::1"),
         .opened(link: LinkID(rawValue: 7), session: 12),
         .closed(link: LinkID(rawValue: 7), session: 12, cause: .replaced, bytesFromSeat: .max, bytesToSeat: 0),

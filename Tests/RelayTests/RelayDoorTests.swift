@@ -138,7 +138,9 @@ import Testing
             try await first.desktop.waitUntilOver()
             try await second.seat.send([1, 2, 3])
             try await second.desktop.expect(Packets.request(ticket: ticket) + [1, 2, 3])
-            try await condition("the second link") { await room.events() } until: { events in
+            try await condition("the second link") {
+                await room.events()
+            } until: { events in
                 events.count { if case .opened = $0 { true } else { false } } == 2
             }
             let story = await room.events().compactMap { event -> String? in

@@ -112,7 +112,8 @@ import Testing
                 accepted = sender.sent
                 try await Task.sleep(for: .milliseconds(700))
             }
-            #expect(accepted < 16, "megabytes that were taken while nobody read")
+            // The kernel's own buffer towards the seat grows to 4 MB; all others are smaller.
+            #expect(accepted < 16, "megabytes of 64 that were taken while nobody read")
             seat.startReading(keepingBytes: false)
             try await sending.value
             try await seat.wait(for: "all bytes", within: 60) { $0.count == 64 << 20 }

@@ -23,31 +23,29 @@ final class Room: Sendable {
     private let folder: String
     private let state = Mutex(State())
 
-    private init(limits: DoorLimits, folder: String, log: LogLines) {
+    private init(address: SocketAddress, limits: DoorLimits, folder: String, log: LogLines) {
         self.folder = folder
         self.log = log
-        let opened = opened
-        var configuration = RelayDoor.Configuration(address: "127.0.0.1", port: 0)
+        var configuration = RelayDoor.Configuration(address: address)
         configuration.deskSocket = folder + "/relay.sock"
         configuration.limits = limits
-        door = RelayDoor(configuration: configuration, logger: log.logger) { opened.set($0) }
+        door = RelayDoor(configuration: configuration, logger: log.logger)
     }
 
     let log: LogLines
-    private let opened = OnceSet()
 
     /// Runs the body in a room of its own and ends everything afterwards.
     static func open(
-        limits: DoorLimits = DoorLimits(), withDesk: Bool = true, _ body: (Room) async throws -> Void
+        address: String = "127.0.0.1", limits: DoorLimits = DoorLimits(), withDesk: Bool = true, _ body: (Room) async throws -> Void
     ) async throws {
         let folder = "/tmp/relay-tests-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let room = Room(limits: limits, folder: folder, log: LogLines())
-        let door = Task { try await room.door.run() }
+        let room = Room(address: try SocketAddress(ipAddress: address, port: 0), limits: limits, folder: folder, log: LogLines())
         var failure: (any Error)?
         do {
-            try await condition("the door") { room.opened.value } until: { $0 != nil }
+            let address = try await room.door.start().get()
+            room.state.withLock { $0.address = address }
             if withDesk { try await room.startDesk() }
             try await body(room)
         } catch {
@@ -55,8 +53,8 @@ final class Room: Sendable {
         }
         for desktop in room.state.withLock({ $0.desktops }) { await desktop.close() }
         await room.stopDesk()
-        door.cancel()
-        try await door.value
+        try await room.door.stop().get()
+        try await room.door.endThreads()
         if let failure { throw failure }
         #expect(room.door.load == (0, 0), "every connection has left the books")
     }
@@ -64,7 +62,7 @@ final class Room: Sendable {
     var deskSocket: String { folder + "/relay.sock" }
 
     var address: SocketAddress {
-        get throws { try #require(opened.value) }
+        get throws { try #require(state.withLock { $0.address }) }
     }
 
     /// Starts a desk and waits until the relay has come to it.
@@ -79,8 +77,16 @@ final class Room: Sendable {
             $0.desk = desk
             $0.deskTask = task
         }
-        try await condition("the desk") { listening.isSet } until: { $0 }
-        try await condition("the relay's hello") { await self.greetings() } until: { $0 > before }
+        try await condition("the desk") {
+            listening.isSet
+        } until: {
+            $0
+        }
+        try await condition("the relay's hello") {
+            await self.greetings()
+        } until: {
+            $0 > before
+        }
     }
 
     func stopDesk() async {
@@ -120,13 +126,23 @@ final class Room: Sendable {
     func events() async -> [TicketBook.Event] { await book.events }
 
     @discardableResult
-    func event(_ what: String, within seconds: Int = 10, where isIt: @escaping @Sendable (TicketBook.Event) -> Bool) async throws -> TicketBook.Event {
-        let events = try await condition("the event: \(what)", within: seconds) { await self.events() } until: { $0.contains(where: isIt) }
+    func event(_ what: String, within seconds: Int = 10, where isIt: @escaping @Sendable (TicketBook.Event) -> Bool) async throws
+        -> TicketBook.Event
+    {
+        let events = try await condition("the event: \(what)", within: seconds) {
+            await self.events()
+        } until: {
+            $0.contains(where: isIt)
+        }
         return try #require(events.last(where: isIt))
     }
 
     func incident(_ incident: DoorIncident, times: Int = 1, within seconds: Int = 10) async throws {
-        try await condition("\(times) × \(incident.rawValue)", within: seconds) { self.door.incidents[incident] ?? 0 } until: { $0 == times }
+        try await condition("\(times) × \(incident.rawValue)", within: seconds) {
+            self.door.incidents[incident] ?? 0
+        } until: {
+            $0 == times
+        }
     }
 
     private func greetings() async -> Int {
@@ -136,18 +152,15 @@ final class Room: Sendable {
 
 /// A desktop's RDP port, without a desktop: a real TCP listener.
 final class Desktop: Sendable {
-    private let accepted: Mutex<[Wire]>
     private let listener: any Channel
+    private let wires: AcceptedWires
     let port: Int
 
-    private init(listener: any Channel, accepted: AcceptedWires) {
+    private init(listener: any Channel, wires: AcceptedWires) {
         self.listener = listener
-        self.accepted = Mutex([])
+        self.wires = wires
         port = listener.localAddress?.port ?? 0
-        wires = accepted
     }
-
-    private let wires: AcceptedWires
 
     static func start(reads: Bool, sendBuffer: Int?) async throws -> Desktop {
         let wires = AcceptedWires()
@@ -160,7 +173,7 @@ final class Desktop: Sendable {
         if let sendBuffer {
             bootstrap = bootstrap.childChannelOption(ChannelOptions.socketOption(.so_sndbuf), value: SocketOptionValue(sendBuffer))
         }
-        return Desktop(listener: try await bootstrap.bind(host: "127.0.0.1", port: 0).get(), accepted: wires)
+        return Desktop(listener: try await bootstrap.bind(host: "127.0.0.1", port: 0).get(), wires: wires)
     }
 
     var connections: [Wire] { wires.all }
@@ -168,7 +181,11 @@ final class Desktop: Sendable {
     /// The connection that came as the given one, from 0.
     func connection(_ index: Int) async throws -> Wire {
         let wires = wires
-        return try await condition("a connection to the desktop") { wires.all } until: { $0.count > index }[index]
+        return try await condition("a connection to the desktop") {
+            wires.all
+        } until: {
+            $0.count > index
+        }[index]
     }
 
     func close() async {
@@ -181,12 +198,6 @@ final class AcceptedWires: Sendable {
     private let wires = Mutex<[Wire]>([])
     var all: [Wire] { wires.withLock { $0 } }
     func add(_ wire: Wire) { wires.withLock { $0.append(wire) } }
-}
-
-private final class OnceSet: Sendable {
-    private let address = Mutex<SocketAddress?>(nil)
-    var value: SocketAddress? { address.withLock { $0 } }
-    func set(_ value: SocketAddress) { address.withLock { $0 = value } }
 }
 
 private final class OnceFlag: Sendable {

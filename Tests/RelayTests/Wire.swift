@@ -37,7 +37,9 @@ final class Wire: Sendable {
     }
 
     /// Connects from the given local address.
-    static func connect(to address: SocketAddress, from local: String? = nil, reads: Bool = true, receiveBuffer: Int? = nil) async throws -> Wire {
+    static func connect(to address: SocketAddress, from local: String? = nil, reads: Bool = true, receiveBuffer: Int? = nil) async throws
+        -> Wire
+    {
         var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(ChannelOptions.autoRead, value: false)
             .channelOption(ChannelOptions.allowRemoteHalfClosure, value: true)
@@ -90,7 +92,11 @@ final class Wire: Sendable {
     func wait(
         for what: String, within seconds: Int = 10, until isTrue: @escaping @Sendable (Arrived) -> Bool
     ) async throws -> Arrived {
-        try await condition(what, within: seconds) { self.arrived } until: { isTrue($0) }
+        try await condition(what, within: seconds) {
+            self.arrived
+        } until: {
+            isTrue($0)
+        }
     }
 
     /// Waits for exactly these bytes in all.

@@ -1,6 +1,6 @@
 """An appliance that answers anything it is told to, byte by byte: for answers that a sound one never gives.
 
-appliance.py FOLDER: serves HTTPS on a free loopback port, written to FOLDER/port, with FOLDER/key.pem and cert.pem. A request for
+appliance.py FOLDER [PORT]: serves HTTPS on a loopback port, a free one unless told, written to FOLDER/port, with FOLDER/key.pem and cert.pem. A request for
 /api/v1/seat/claim is answered with the raw bytes in FOLDER/claim (likewise enrol, end, health; FOLDER/claim.1 is used once, before). Requests are noted
 in FOLDER/requests. The event stream sends FOLDER/events and whatever is appended to it.
 """
@@ -75,7 +75,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(at("cert.pem"), at("key.pem"))
-with Server(("127.0.0.1", 0), Connection) as server:
+with Server(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Connection) as server:
     with open(at("port.new"), "w") as port:
         port.write(str(server.server_address[1]))
     os.rename(at("port.new"), at("port"))

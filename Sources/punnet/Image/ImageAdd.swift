@@ -5,7 +5,9 @@ import Glibc
 struct ImageAdd: ControlCommand {
     static let configuration = CommandConfiguration(
         commandName: "add", abstract: "Take an image in, as the next version of its name.",
-        discussion: "The folder must be readable for punnetd on this machine. The command shows how far it is, and ends when the image can be used.")
+        discussion: """
+            The folder must be readable for punnetd on this machine. The command shows how far it is, and ends when the image can be used.
+            """)
 
     @Argument(help: "The folder that holds the image.", completion: .directory)
     var folder: String

@@ -4,7 +4,7 @@ def like($shape): strings | select(test("\\A(?:" + $shape + ")\\z"));
 select(type == "object" and .state == "leased")
 | [
     (.session | whole(1; 9007199254740991)),
-    (.desktop | like("[A-Za-z0-9][A-Za-z0-9._-]{0,62}")),
+    (.desktop | like("[A-Za-z0-9._-]{1,100}")),
     (.ticket | like("[A-Za-z0-9_-]{20,86}")),
     (.account.user | like("[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")),
     (.account.password | like("[^\\p{Cntrl}]{1,120}")),

@@ -1,0 +1,131 @@
+import ControlAPI
+import Foundation
+import Testing
+
+@Suite struct CommandLineTests {
+    @Test func theRoomIsShownAsATableAndAsJSON() async throws {
+        try await TestServer.run { server in
+            let table = try await server.punnet("status")
+            #expect(table.status == 0)
+            #expect(table.output.contains("LAB    IMAGE"))
+            #expect(table.output.contains("room1  debian-desktop-1  1"))
+            #expect(table.output.contains("Seats   0 of 0 present"))
+            let json = try await server.punnet("status", "--json")
+            let room = try JSONDecoder().decode(RoomMessage.self, from: Data(json.output.utf8))
+            #expect(room.labs.map(\.name) == ["room1"])
+            #expect(room.labs.first?.memory == 512 << 20)
+        }
+    }
+
+    @Test func aLabIsMadeChangedListedAndDeleted() async throws {
+        try await TestServer.run { server in
+            let made = try await server.punnet(
+                "lab", "create", "room2", "--image", "debian-desktop", "--size", "0", "--memory", "0.5GiB", "--grace", "2min", "--after",
+                "shut-down", "--json")
+            let lab = try JSONDecoder().decode(LabMessage.self, from: Data(made.output.utf8))
+            #expect(lab.memory == 512 << 20)
+            #expect(lab.graceSeconds == 120)
+            #expect(lab.afterSession == "shut-down")
+            #expect(lab.image == "debian-desktop-1")
+
+            #expect(try await server.punnet("lab", "set", "room2", "--grace", "5min").status == 0)
+            let list = try await server.punnet("lab", "list")
+            #expect(list.output.contains("room2"))
+            #expect(list.output.contains("5min"))
+
+            #expect(try await server.punnet("lab", "delete", "room2").status == 0)
+            #expect(try await server.punnet("lab", "list").output.contains("room2") == false)
+        }
+    }
+
+    @Test func whatPunnetdRefusesIsSaidAndSeenInTheExitStatus() async throws {
+        try await TestServer.run { server in
+            let unknown = try await server.punnet("lab", "delete", "room9")
+            #expect(unknown.status == 1)
+            #expect(unknown.errors.contains("there is no lab 'room9'"))
+            let taken = try await server.punnet("lab", "create", "room1", "--image", "debian-desktop", "--size", "0")
+            #expect(taken.status == 1)
+            #expect(taken.errors.contains("room1"))
+            let noImage = try await server.punnet("lab", "create", "room2", "--image", "nothing", "--size", "1")
+            #expect(noImage.status == 1)
+            #expect(noImage.errors.contains("there is no image 'nothing'"))
+            #expect(noImage.output.isEmpty)
+        }
+    }
+
+    @Test func aLabWithSeatsIsNotDeleted() async throws {
+        try await TestServer.run { server in
+            #expect(try await server.punnet("seat", "add", "pi-01", "--lab", "room1").status == 0)
+            let refused = try await server.punnet("lab", "delete", "room1", "--yes")
+            #expect(refused.status == 1)
+            #expect(refused.errors.contains("pi-01"))
+        }
+    }
+
+    @Test(arguments: [
+        ["lab", "set", "room1"], ["lab", "create", "x"], ["nothing"], ["session", "end", "x"],
+        ["lab", "create", "x", "--image", "i", "--size", "1", "--memory", "lots"],
+    ])
+    func aCommandWrittenWronglyIsAnErrorOfUsage(_ words: [String]) async throws {
+        let command = try await Command.run([TestServer.program] + words)
+        #expect(command.status == 64)
+        #expect(command.output.isEmpty)
+    }
+
+    @Test func withoutAServerTheExitStatusIsUnavailable() async throws {
+        let away = try await Command.run(TestServer.program, "status", "--socket", "/nonexistent/control.sock")
+        #expect(away.status == 69)
+        #expect(away.errors.contains("/nonexistent/control.sock"))
+    }
+
+    @Test(.enabled(if: getuid() == 0, "another user is needed"))
+    func whoMayNotAdministerIsToldWhatToDo() async throws {
+        try await TestServer.run { server in
+            let program = server.folder + "/punnet"
+            // By a program of its own: a file that this process has open for writing is inherited by all it starts, and cannot be run.
+            #expect(try await Command.run("cp", TestServer.program, program).status == 0)
+            func asNobody() async throws -> Command {
+                try await Command.run(
+                    "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", program, "status", "--socket", server.socket)
+            }
+            let closed = try await asNobody()
+            #expect(closed.status == 77)
+            #expect(closed.errors.contains("sudo"))
+            chmod(server.socket, 0o666)
+            let refused = try await asNobody()
+            #expect(refused.status == 77)
+            #expect(refused.errors.contains("Use sudo"))
+        }
+    }
+
+    @Test func anImageThatCannotBeTakenInIsSaidWithItsReason() async throws {
+        try await TestServer.run { server in
+            let absent = try await server.punnet("image", "add", server.folder + "/nothing")
+            #expect(absent.status == 1)
+            #expect(absent.errors.contains("there is no folder"))
+            let empty = try await server.punnet("image", "add", server.folder)
+            #expect(empty.status == 1)
+            #expect(empty.errors.contains("image.json"))
+            let list = try await server.punnet("image", "list")
+            #expect(list.output.contains("debian-desktop-1"))
+            #expect(!list.output.contains("secret"))
+        }
+    }
+
+    @Test func desktopsAndSessionsAreListed() async throws {
+        try await TestServer.run { server in
+            let shown = try await eventually {
+                let list = try await server.punnet("desktop", "list", "--json")
+                let desktops = try JSONDecoder().decode([DesktopMessage].self, from: Data(list.output.utf8))
+                return desktops.map(\.name) == ["room1-1"] && desktops[0].explanation?.isEmpty == false
+            }
+            #expect(shown)
+            #expect(try await server.punnet("desktop", "remake", "room1-9").status == 1)
+            #expect(try await server.punnet("desktop", "remake", "room1-1").status == 0)
+            #expect(try await server.punnet("desktop", "list", "--lab", "room9").status == 1)
+            let sessions = try await server.punnet("session", "list", "--all")
+            #expect(sessions.output == "No sessions.\n")
+            #expect(try await server.punnet("session", "end", "12").status == 1)
+        }
+    }
+}

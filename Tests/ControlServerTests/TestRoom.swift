@@ -1,0 +1,69 @@
+import Broker
+import DesktopModel
+import DesktopStore
+import Hypervisor
+import Identity
+import Logging
+import ServiceLifecycle
+
+/// A real broker over a real database, on a server where no desktop can be started: its seats wait.
+struct TestRoom: Sendable {
+    let broker: Broker
+    let seats: SeatRegistry
+    let administration: Administration
+
+    /// One lab `room1` of one desktop, made of one version of one image.
+    static func make(in folder: String) async throws -> TestRoom {
+        let store = try DesktopStore(path: folder + "/data/punnet.db")
+        let image = try await store.addImage(
+            NewImageVersion(
+                image: "debian-desktop", version: 1, boot: .pv, disk: "/none/disk.qcow2", kernel: "/none/vmlinuz", ramdisk: "/none/initrd",
+                blankOverlay: "/none/blank.qcow2", commandLine: "root=/dev/xvda", account: Account(user: "student", password: "secret"),
+                checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(4), minimumMemory: .mebibytes(256)))
+        _ = try await store.addLab(
+            name: "room1", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 1, grace: .seconds(60),
+            afterSession: .claimAgain)
+        guard let subnet = IPv4Subnet("10.88.0.0/24") else { preconditionFailure("the subnet is written here") }
+        let server = ServerWithoutXen(plan: AddressPlan(subnet: subnet))
+        let broker = Broker(
+            store: store, host: server, disks: server, network: server, addresses: server.plan,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return TestRoom(
+            broker: broker, seats: SeatRegistry(broker, store: store), administration: Administration(broker, store: store))
+    }
+}
+
+/// A server with memory and disk whose Xen does not answer.
+struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
+    let plan: AddressPlan
+    private let absent = HypervisorError.unavailable("there is no Xen here")
+
+    init(plan: AddressPlan) { self.plan = plan }
+
+    func create(_: DomainPlan) async throws(HypervisorError) { throw absent }
+    func restore(_: DomainPlan, from _: String) async throws(HypervisorError) { throw absent }
+    func save(_: DomainUUID, to _: String) async throws(HypervisorError) { throw absent }
+    func pause(_: DomainUUID) async throws(HypervisorError) { throw absent }
+    func unpause(_: DomainUUID) async throws(HypervisorError) { throw absent }
+    func destroy(_: DomainUUID) async throws(HypervisorError) {}
+    func domains() async throws(HypervisorError) -> [RunningDomain] { [] }
+    func capacity() async throws(HypervisorError) -> HostCapacity {
+        HostCapacity(totalMemory: .gibibytes(4), freeMemory: .gibibytes(2), controlMemory: .gibibytes(2), processors: 2)
+    }
+    var events: AsyncStream<DomainEvent> { AsyncStream { _ in } }
+
+    func layOverlay(of _: String, for overlay: OverlayName) async throws(HypervisorError) -> String { "/none/\(overlay)" }
+    func removeOverlay(_: OverlayName) async throws(HypervisorError) {}
+    func overlays() async throws(HypervisorError) -> [OverlayName] { [] }
+    func takeIn(
+        _: ImageFiles, as _: String, version _: Int, progress _: @Sendable (ByteCount, ByteCount) -> Void
+    ) async throws(HypervisorError) -> StoredImage { throw absent }
+    func removeImage(_: String, version _: Int) async throws(HypervisorError) {}
+    func space() async throws(HypervisorError) -> DiskSpace {
+        DiskSpace(total: .gibibytes(100), free: .gibibytes(90), overlays: .zero)
+    }
+
+    func prepare() async throws(HypervisorError) {}
+    func addresses(of place: Place) -> PlaceAddresses? { plan.addresses(of: place) }
+    var places: Int { plan.places }
+}
