@@ -86,13 +86,13 @@ machine_start() {
     printf 'network=%s\nhttps=%s\nrdp=%s\naddress=%s\n' "$network" "$https" "$rdp" \
         "$([ "$network" = lan ] && echo "$appliance_lan_address" || echo "$address")" >"$run/lab.env"
     local since=$EPOCHREALTIME
-    # Mitigations cost a third of the time under emulation, and guard nothing there.
+    # Mitigations cost a third of the time under emulation, and guard nothing there; memory that is scrubbed is memory that this machine gives.
     "${prefix[@]}" qemu-system-x86_64 -name "punnet-lab $run" -cpu "$cpu" -smp 2 -m "$memory" -display none -no-reboot -nodefaults \
         -daemonize -pidfile "$run/qemu.pid" -D "$run/qemu.log" \
         -chardev "file,id=console,path=$run/console.log" -serial chardev:console \
         -chardev "socket,id=monitor,path=$run/monitor.sock,server=on,wait=off" -mon chardev=monitor,mode=readline \
         -kernel "$server_image/xen" \
-        -append "console=com1 com1=115200,8n1 dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=2 xpti=no spec-ctrl=no" \
+        -append "console=com1 com1=115200,8n1 dom0_mem=${dom0_memory}M,max:${dom0_memory}M dom0_max_vcpus=2 bootscrub=0 xpti=no spec-ctrl=no" \
         -initrd "$server_image/vmlinux root=/dev/vda rw console=hvc0 net.ifnames=0 mitigations=off,$server_image/initrd.img" \
         -drive "file=$run/disk.qcow2,format=qcow2,if=virtio,discard=unmap" \
         -drive "file=$images_disk,format=raw,if=virtio,readonly=on" \
