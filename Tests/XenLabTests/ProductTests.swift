@@ -23,7 +23,8 @@ extension XenLab {
             try FileManager.default.removeItem(atPath: disk)
 
             // The packages: the channel is in the lab's, and in no other.
-            let debs = try await Self.entry("/", in: packages, request: "ls -p").split(separator: "/").map(String.init).filter { $0.hasSuffix(".deb") }
+            let entries = try await Self.entry("/", in: packages, request: "ls -p").split(separator: "/")
+            let debs = entries.map(String.init).filter { $0.hasSuffix(".deb") }
             var withChannel: [String] = []
             for deb in debs {
                 _ = try await Program.output(of: ["debugfs", "-R", "dump /\(deb) \(folder)/\(deb)", packages])

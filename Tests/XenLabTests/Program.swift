@@ -73,7 +73,8 @@ struct Program {
         let isLate = (try? await timer.value) ?? false
         let outcome = Outcome(status: status, output: text(of: output), complaint: text(of: complaint))
         guard !isLate else {
-            throw Failure(description: "\(arguments.joined(separator: " ")) took longer than \(limit): \(outcome.output)\(outcome.complaint)")
+            throw Failure(
+                description: "\(arguments.joined(separator: " ")) took longer than \(limit): \(outcome.output)\(outcome.complaint)")
         }
         return outcome
     }

@@ -250,7 +250,7 @@ extension Lab {
     /// Keeps systemd from starting a unit that ends.
     func stopRestarting(_ unit: String) async throws {
         try await dom0(
-            "mkdir -p /run/systemd/system/\(unit).service.d; printf '[Service]\\nRestart=no\\n' > /run/systemd/system/\(unit).service.d/lab.conf; "
+            "folder=/run/systemd/system/\(unit).service.d; mkdir -p $folder; printf '[Service]\\nRestart=no\\n' > $folder/lab.conf; "
                 + "systemctl daemon-reload")
     }
 

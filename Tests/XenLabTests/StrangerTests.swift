@@ -57,8 +57,10 @@ extension XenLab {
                 try await Wire.watch(
                     port: "vif\(number).0", mac: ProbeGuest.mac, address: ProbeGuest.address, towards: "vif\(domain.id).0", in: lab)
             }
-            let sent = try await Wire.counts(of: "netdev lab_sent", in: lab), passed = try await Wire.counts(of: "bridge lab_passed", in: lab)
-            let reached = try await Wire.counts(of: "inet lab_reached", in: lab), given = try await Wire.counts(of: "netdev lab_victim", in: lab)
+            let sent = try await Wire.counts(of: "netdev lab_sent", in: lab)
+            let passed = try await Wire.counts(of: "bridge lab_passed", in: lab)
+            let reached = try await Wire.counts(of: "inet lab_reached", in: lab)
+            let given = try await Wire.counts(of: "netdev lab_victim", in: lab)
             say("from a desktop: \(told.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
             say("sent \(sent), passed the guard \(passed), reached dom0 \(reached), given to the other desktop \(given)")
 
@@ -118,15 +120,18 @@ enum Scan {
     /// Open UDP ports, of the hundred usual ones, by address: those that answer.
     static func udp(of addresses: [String], and further: Int? = nil) async throws -> [String: Set<Int>] {
         let usual =
-            "7,9,13,17,19,37,49,53,67,68,69,80,88,111,120,123,135-139,158,161,162,177,427,443,445,497,500,514,515,518,520,546,547,593,623,626,631,"
-            + "750,989,990,994,996-999,1194,1022,1023,1025-1030,1433,1434,1645,1646,1701,1718,1719,1812,1813,1900,2000,2048,2049,2222,2223,3283,"
-            + "3389,3456,3703,4444,4500,4789,5000,5060,5353,5355,5632,6081,8472,9200,10000,16509,17185,20031,30718,31337,32768,32769,33281,49152-49154"
+            "7,9,13,17,19,37,49,53,67,68,69,80,88,111,120,123,135-139,158,161,162,177,427,443,445,497,500,514,515,518,520,546,547,593,623,"
+            + "626,631,750,989,990,994,996-999,1194,1022,1023,1025-1030,1433,1434,1645,1646,1701,1718,1719,1812,1813,1900,2000,2048,2049,"
+            + "2222,2223,3283,3389,3456,3703,4444,4500,4789,5000,5060,5353,5355,5632,6081,8472,9200,10000,16509,17185,20031,30718,31337,"
+            + "32768,32769,33281,49152-49154"
         let ports = further.map { "\(usual),\($0)" } ?? usual
-        return try await scan(["-sU", "-p", ports, "--max-retries", "2", "--defeat-icmp-ratelimit", "--min-rate", "100"] + addresses, kind: "udp")
+        return try await scan(
+            ["-sU", "-p", ports, "--max-retries", "2", "--defeat-icmp-ratelimit", "--min-rate", "100"] + addresses, kind: "udp")
     }
 
     private static func scan(_ arguments: [String], kind: String) async throws -> [String: Set<Int>] {
-        let report = try await Lab.run(["seat", "exec", "scanner", "--", "nmap", "-Pn", "-n", "-oG", "-"] + arguments, within: .seconds(240))
+        let report = try await Lab.run(
+            ["seat", "exec", "scanner", "--", "nmap", "-Pn", "-n", "-oG", "-"] + arguments, within: .seconds(240))
         guard report.contains("# Nmap done") else { throw Program.Failure(description: "nmap did not end well: \(report)") }
         var open: [String: Set<Int>] = [:]
         for line in report.split(separator: "\n") where line.hasPrefix("Host: ") && line.contains("Ports: ") {
