@@ -200,6 +200,10 @@ actor Lab {
         await seats.removeValue(forKey: name)?.leave()
     }
 
+    func seatsLeave() async {
+        for name in seats.keys { await seatLeaves(name) }
+    }
+
     /// Keeps what tells why a test failed, and says where.
     func keepEvidence(of test: String) async {
         let folder = ProcessInfo.processInfo.environment["PUNNET_LAB_EVIDENCE"] ?? "/tmp/punnet-lab-evidence"
