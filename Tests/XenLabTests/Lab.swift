@@ -164,24 +164,26 @@ actor Lab {
         let labs: [Named] = try await punnet("lab list")
         if labs.isEmpty {
             say("taking the image in")
-            let took = try await time { try await dom0("punnet image add /usr/share/punnet/images/debian-desktop", within: .seconds(300)) }
+            let took = try await time { try await dom0("punnet image add /usr/share/punnet/images/debian-desktop", within: .seconds(600)) }
             figure("image taken in", seconds(took))
             say("making the lab")
             try await dom0("punnet lab create room --image debian-desktop --size 2 --memory 512MiB --vcpus 1 --grace 60s")
-            filling = try await time { try await bothReady(within: .seconds(300)) }
+            filling = try await time { try await bothThere(within: .seconds(600)) }
             figure("two desktops, from nothing to ready", seconds(filling ?? .zero))
+        } else if filling == nil {
+            try await bothThere(within: .seconds(600))
         }
     }
 
-    private func bothReady(within limit: Duration) async throws {
+    private func bothThere(within limit: Duration) async throws {
         try await eventually("both desktops are ready", within: limit, every: .seconds(1), holds: {
             let desktops = try await self.desktopList()
-            return desktops.count == 2 && desktops.allSatisfy { $0.state == "ready" }
+            return desktops.count == 2 && desktops.allSatisfy { $0.state == "ready" || $0.state == "leased" }
         })
     }
 
     /// Waits until a desktop is ready in a generation after the one given.
-    func remade(_ desktop: String, after generation: Int, within limit: Duration = .seconds(240)) async throws -> Desktop {
+    func remade(_ desktop: String, after generation: Int, within limit: Duration = .seconds(400)) async throws -> Desktop {
         try await eventually("\(desktop) is ready in a generation after \(generation)", within: limit, every: .milliseconds(500)) {
             let now = try await self.desktop(desktop)
             return now.generation > generation && (now.state == "ready" || now.state == "leased") ? now : nil

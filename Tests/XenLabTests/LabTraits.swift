@@ -39,6 +39,7 @@ struct Evidence: SuiteTrait, TestTrait, TestScoping {
 
 extension Lab {
     fileprivate func end() async throws {
+        await seatsLeave()
         if Self.isKept { return say("the lab is left running: PUNNET_LAB=\(Self.folder) Scripts/xen-lab stop --purge ends it") }
         try await stop(purge: true)
     }
