@@ -1,6 +1,8 @@
 #pragma once
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <linux/close_range.h>
 #include <unistd.h>
 /* libxl_json.h is left out: it needs the headers of yajl, and the JSON functions are in _libxl_types.h. */
 #include <libxl.h>
@@ -34,8 +36,9 @@ static inline void punnet_line_logger_init(struct punnet_line_logger *lines)
 }
 
 /* What libxl calls instead of fork. Swift's and Dispatch's threads block signals, and the daemon ignores some: a QEMU that inherited that
-   would not end at libxl's SIGHUP. Swift may not call fork itself. */
-static inline pid_t punnet_fork_with_default_signals(void *user)
+   would not end at libxl's SIGHUP. And it inherits no file, since it outlives the daemon: sockets that were not opened close-on-exec would
+   be held, listening, against the daemon's next start. What libxl passes on, it opens or dups after the fork. Swift may not call fork itself. */
+static inline pid_t punnet_fork_clean(void *user)
 {
     (void)user;
     pid_t child = fork();
@@ -45,6 +48,7 @@ static inline pid_t punnet_fork_with_default_signals(void *user)
         for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) signal(defaults[i], SIG_DFL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
     }
     return child;
 }

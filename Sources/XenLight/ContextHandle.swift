@@ -3,7 +3,8 @@ import Glibc
 
 /// The bare context of libxl, freed with this object, on whatever thread lets go of it.
 ///
-/// Every context of the process reaps libxl's own children only, gives them default signals, and none lets libxl end the process.
+/// Every context of the process reaps libxl's own children only, gives them default signals and no open files, and none lets libxl end
+/// the process.
 final class ContextHandle: Sendable {
     nonisolated(unsafe) let pointer: OpaquePointer
     private nonisolated(unsafe) let hooks: UnsafeMutablePointer<libxl_childproc_hooks>
@@ -20,7 +21,7 @@ final class ContextHandle: Sendable {
         hooks = .allocate(capacity: 1)
         hooks.initialize(
             to: libxl_childproc_hooks(
-                chldowner: libxl_sigchld_owner_libxl_always_selective_reap, fork_replacement: punnet_fork_with_default_signals,
+                chldowner: libxl_sigchld_owner_libxl_always_selective_reap, fork_replacement: punnet_fork_clean,
                 reaped_callback: nil))
         libxl_childproc_setmode(context, hooks, nil)
         eventHooks = .allocate(capacity: 1)

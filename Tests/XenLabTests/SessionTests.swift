@@ -1,0 +1,271 @@
+import Foundation
+import Testing
+
+extension XenLab {
+    /// What users of seats see, one after the other.
+    struct Sessions {
+        let lab: Lab
+
+        init() throws { lab = try #require(Lab.current) }
+
+        /// A seat that is switched on and shows a desktop.
+        private func seat(_ name: String) async throws -> (seat: Seat, session: Lab.Session) {
+            try await lab.fillRoom()
+            let seat = try await lab.seat(name)
+            try await seat.start()
+            return (seat, try await seat.desktopShown(within: .seconds(200)))
+        }
+
+        @Test func aSeatIsShownItsOwnDesktopAndTheOtherStaysPaused() async throws {
+            try await lab.fillRoom()
+            let first = try await lab.seat("pi-1")
+            let answered = try await Wire.answered(in: lab)
+            var session: Lab.Session?
+            let took = try await time {
+                try await first.start()
+                session = try await first.desktopShown()
+            }
+            figure("seat switched on to its desktop on the screen", seconds(took))
+            let own = try #require(session).desktop
+            // Of Xen: the one runs, the other does not.
+            let desktops = try await lab.desktopList()
+            for desktop in desktops {
+                let domain = try #require(try await lab.domain(of: desktop.name))
+                try #require(domain.name == desktop.domainName)
+                try #require(domain.isPaused == (desktop.name != own), "\(domain)")
+            }
+            // The seat took no certificate but the one by which the desktop had answered before it was parked.
+            try #require(answered.contains(try await lab.desktop(own).address))
+            // And no other desktop's colour is on the screen.
+            let picture = try await first.picture()
+            for desktop in desktops where desktop.name != own {
+                try #require(picture.share(of: try .ofDesktop(at: desktop.address)) < 0.01)
+            }
+        }
+
+        @Test func killingPunnetdDoesNotEvenFreezeThePicture() async throws {
+            let (seat, session) = try await seat("pi-1")
+            let domain = try #require(try await lab.domain(of: session.desktop))
+            try await seat.openTerminal()
+            try await seat.type("while :; do date +%N; sleep .1; done")
+            try await seat.movesOn(for: .seconds(2), withoutAPauseOf: .seconds(5))
+            let connections = try await seat.connections()
+            try #require(connections.count == 1)
+
+            try await lab.stopRestarting("punnetd")
+            try await lab.dom0("kill -9 $(systemctl show -P MainPID punnetd)")
+            try await eventually("punnetd is dead", within: .seconds(10)) { try await lab.dom0("pgrep -x punnetd || true").isEmpty }
+            try await seat.movesOn(for: .seconds(10), withoutAPauseOf: .seconds(3))
+            try #require(try await lab.dom0("pgrep -x punnetd || true").isEmpty, "it was dead all the time")
+            try await lab.startAgain("punnetd")
+            try await eventually("punnetd has adopted the session", within: .seconds(60)) {
+                try await lab.session(ofSeat: seat.name)?.connected == true
+            }
+            try #require(try await lab.session(ofSeat: seat.name)?.id == session.id)
+            try await seat.movesOn(for: .seconds(3), withoutAPauseOf: .seconds(3))
+            try #require(try await seat.connections() == connections, "it is the same TCP connection")
+            try #require(try await lab.domain(of: session.desktop)?.id == domain.id)
+            try await seat.press("ctrl+c")
+        }
+
+        @Test func aCableThatIsPluggedInAgainWithinTheGraceTimeFindsTheSameSession() async throws {
+            let (seat, session) = try await seat("pi-1")
+            let domain = try #require(try await lab.domain(of: session.desktop))
+            try await seat.openTerminal()
+            try await seat.type("while :; do date +%N; sleep .1; done")
+            try await seat.movesOn(for: .seconds(1), withoutAPauseOf: .seconds(5))
+            try await seat.pullCable()
+            try await eventually("the lost link is noticed", within: .seconds(50)) {
+                try await lab.session(ofSeat: seat.name)?.connected == false
+            }
+            try await seat.plugCableIn()
+            try await eventually("the link is there again", within: .seconds(60)) {
+                try await lab.session(ofSeat: seat.name)?.connected == true
+            }
+            try #require(try await lab.session(ofSeat: seat.name)?.id == session.id)
+            try #require(try await lab.domain(of: session.desktop)?.id == domain.id)
+            // What ran, runs: the same numbers go on in the same terminal.
+            try await eventually("the picture moves again", within: .seconds(60), holds: {
+                try await seat.movesOn(for: .seconds(3), withoutAPauseOf: .seconds(3))
+                return true
+            })
+            try await seat.press("ctrl+c")
+        }
+
+        @Test func theNextUserFindsNeitherFileNorProcessOfTheOneBefore() async throws {
+            let (first, session) = try await seat("pi-1")
+            let before = try await lab.desktop(session.desktop)
+            let overlay = try await lab.overlay(of: before.domainName)
+            try await first.openTerminal()
+            try await first.leaveTraces()
+            try #require(try await first.holds(Seat.traces), "the question sees what is there")
+            var after: Lab.Desktop?
+            let took = try await time {
+                try await first.type("punnet-desktop-log-off")
+                try await eventually("session \(session.id) has ended", within: .seconds(30)) {
+                    try await lab.session(session.id).reason == "log-off" ? true : nil
+                }
+                after = try await lab.remade(before.name, after: before.generation)
+            }
+            figure("log-off to made anew and parked", seconds(took))
+            try #require(after?.generation == before.generation + 1, "nothing had to be tried twice")
+            // Of Xen and of the disk: the domain and the overlay of that session are gone, and nobody holds the overlay open.
+            try #require(try await !lab.domains().contains { $0.name == before.domainName })
+            try #require(try await !lab.overlays().contains(overlay))
+            let holders = try await lab.dom0("ls -l /proc/[0-9]*/fd 2>/dev/null | grep -F '\(overlay)' || true")
+            try #require(holders.isEmpty, "\(holders)")
+            try await lab.requireNothingLeftOver()
+
+            // The first seat has been given the other desktop; so the second gets the one that was left.
+            let next = try await first.desktopShown()
+            try #require(next.id != session.id && next.desktop != session.desktop)
+            let (second, given) = try await seat("pi-2")
+            try #require(given.desktop == before.name)
+            try await second.openTerminal()
+            try #require(try await !second.holds(Seat.traces))
+            try await second.type("echo | tee left-behind")
+            try #require(try await second.holds("test -e left-behind"), "files can be kept there")
+        }
+
+        @Test func whoComesThirdIsToldItsPlaceAndGetsWhatComesFree() async throws {
+            let (_, one) = try await seat("pi-1")
+            let (second, two) = try await seat("pi-2")
+            try #require(one.desktop != two.desktop)
+            let third = try await lab.seat("pi-3")
+            try await third.start()
+            try await eventually("the third seat is told its place", within: .seconds(60)) { third.log.contains("place in the line: 1") }
+            try await third.shows(.seatScreen, on: 0.8, "its own screen, with the place")
+            let empty = try await third.picture().share(of: .seatScreen)
+            try #require(empty < 0.999, "something stands on it")
+            try #require(try await lab.session(ofSeat: third.name) == nil)
+
+            // The second leaves; it asks again at once, and has to stand behind the third.
+            let before = try await lab.desktop(two.desktop)
+            try await second.openTerminal()
+            try await second.type("punnet-desktop-log-off")
+            try await eventually("session \(two.id) has ended", within: .seconds(30)) {
+                try await lab.session(two.id).reason == "log-off" ? true : nil
+            }
+            try await eventually("the second seat is told the second place", within: .seconds(60)) {
+                second.log.contains("place in the line: 2")
+            }
+            let given = try await third.desktopShown(within: .seconds(240))
+            try #require(given.desktop == two.desktop)
+            try #require(try await lab.desktop(two.desktop).generation > before.generation)
+            try #require(try await lab.session(ofSeat: second.name) == nil)
+            try await eventually("the second seat has moved up", within: .seconds(30)) {
+                second.log.components(separatedBy: "place in the line: 1").count > 1
+            }
+            await lab.seatLeaves(second.name)
+        }
+
+        @Test func aSeatStartedAnewGetsAFreshDesktopThoughPunnetdIsKilledAtEachStepOfMakingIt() async throws {
+            let (seat, session) = try await seat("pi-1")
+            _ = try await self.seat("pi-3")
+            let before = try await lab.desktop(session.desktop)
+            let domain = try #require(try await lab.domain(of: session.desktop))
+            try await seat.openTerminal()
+            try await seat.leaveTraces()
+            try #require(try await seat.holds(Seat.traces))
+
+            try await seat.powerCycle()
+            try await eventually("the session before has ended", within: .seconds(60)) {
+                try await lab.session(session.id).reason == "seat-restarted" ? true : nil
+            }
+            for moment in KillMoment.allCases {
+                let said = try await lab.dom0(moment.script(desktop: before.name, generation: before.generation), within: .seconds(150))
+                say("punnetd was killed \(moment.rawValue): \(said.split(separator: "\n").joined(separator: "; "))")
+                try await eventually("punnetd is there again", within: .seconds(60)) { try await lab.dom0("punnet status") }
+                try #require(try await lab.session(ofSeat: "pi-3") != nil, "the other session goes on")
+            }
+            let given = try await seat.desktopShown(within: .seconds(240))
+            try #require(given.id != session.id && given.desktop == before.name)
+            let after = try await lab.desktop(given.desktop)
+            try #require(after.generation >= before.generation + KillMoment.allCases.count - 1, "each broken making was a generation")
+            // Of Xen: it is a domain built since, and nothing of the broken ones is left.
+            let fresh = try #require(try await lab.domain(of: given.desktop))
+            try #require(fresh.id > domain.id && fresh.name == after.domainName)
+            try await lab.requireNothingLeftOver()
+            try await seat.openTerminal()
+            try #require(try await !seat.holds(Seat.traces))
+        }
+    }
+}
+
+/// When punnetd is killed while a desktop is made anew.
+enum KillMoment: String, CaseIterable {
+    case whileTheDesktopIsRemoved = "while the desktop was on its way out"
+    case whenTheOverlayIsLaid = "when the new overlay lay there"
+    case whileTheDomainIsBuilt = "while Xen built the domain"
+    case whileItIsProbed = "while the new desktop started"
+
+    /// Waits in dom0 for the moment, kills, and says what there was.
+    func script(desktop: String, generation: Int) -> String {
+        let kill = "kill -9 $(systemctl show -P MainPID punnetd)"
+        let seen = "xl list | awk 'NR > 1 {print $1, $5}'; ls /var/lib/punnet/desktops; exit 0"
+        func until(_ condition: String) -> String {
+            "for i in $(seq 100000); do if \(condition); then \(kill); \(seen); fi; [ $SECONDS -lt 140 ] || exit 9; done; exit 9"
+        }
+        let state = "punnet desktop list --json | tr -d ' \\n' | grep -Eo '[{][^}]*\"name\":\"\(desktop)\"[^}]*[}]'"
+        return switch self {
+        case .whileTheDesktopIsRemoved: until("true")
+        case .whenTheOverlayIsLaid:
+            // Files that are there already are older than this moment's marker.
+            "touch /run/lab-moment; " + until("[ -n \"$(find /var/lib/punnet/desktops -newer /run/lab-moment -name '*.qcow2')\" ]")
+        case .whileTheDomainIsBuilt:
+            until("xl list | grep -E '^\(desktop)-g' | grep -qv '^\(desktop)-g\(generation) '")
+        case .whileItIsProbed: until("\(state) | grep -q '\"step\":\"readiness\"'")
+        }
+    }
+}
+
+extension Seat {
+    /// Whether a user of this desktop finds what another left on it: a condition for its shell.
+    static let traces = "test -e marker || pgrep -x sleep"
+
+    /// Leaves a file in the home folder and a process that outlives the session.
+    func leaveTraces() async throws { try await type("touch marker; setsid -f sleep 98765; sync") }
+
+    /// Takes pictures for so long and sees that each pause between two different ones is short enough.
+    func movesOn(for duration: Duration, withoutAPauseOf limit: Duration) async throws {
+        let clock = ContinuousClock()
+        let start = clock.now
+        var last = try await picture(), moved = clock.now, longest = Duration.zero, changes = 0
+        while clock.now - start < duration || changes < 3 {
+            let next = try await picture()
+            longest = max(longest, clock.now - moved)
+            guard longest < limit else {
+                throw Program.Failure(description: "\(name)'s picture stood still for \(seconds(longest)) after \(changes) changes")
+            }
+            guard next != last else { continue }
+            last = next
+            moved = clock.now
+            changes += 1
+        }
+        say("\(name)'s picture changed \(changes) times in \(seconds(clock.now - start)), its longest pause was \(seconds(longest))")
+    }
+}
+
+extension Lab {
+    /// Keeps systemd from starting a unit that ends.
+    func stopRestarting(_ unit: String) async throws {
+        try await dom0(
+            "folder=/run/systemd/system/\(unit).service.d; mkdir -p $folder; printf '[Service]\\nRestart=no\\n' > $folder/lab.conf; "
+                + "systemctl daemon-reload")
+    }
+
+    func startAgain(_ unit: String) async throws {
+        try await dom0(
+            "rm -r /run/systemd/system/\(unit).service.d; systemctl daemon-reload; systemctl reset-failed \(unit); systemctl start \(unit)",
+            within: .seconds(120))
+    }
+
+    /// The disk file of a domain, as Xen has it.
+    func overlay(of domain: String) async throws -> String {
+        let line = try await dom0(
+            "xenstore-ls -f /local/domain/0/backend/qdisk/$(xl domid \(domain)) | sed -n 's/.*\\/params = \"[a-z0-9]*:\\(.*\\)\"/\\1/p'")
+        let path = line.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard try await overlays().contains(path) else { throw Program.Failure(description: "\(domain) has no overlay but '\(path)'") }
+        return path
+    }
+}

@@ -1,0 +1,40 @@
+import Foundation
+import Testing
+
+extension XenLab {
+    /// How quick the appliance's own work is: what `punnet-bench` measures in dom0. Last, since the bench takes the first desktop's place.
+    @Suite(.enabled(if: Bench.path != nil, "no punnet-bench is built: swift build -c release --static-swift-stdlib --product punnet-bench"))
+    struct Work {
+        let lab: Lab
+
+        init() throws { lab = try #require(Lab.current) }
+
+        @Test func aThousandHandOutsAndPausesAreMeasured() async throws {
+            let path = try #require(Bench.path)
+            await lab.seatsLeave()
+            try await lab.dom0("punnet lab delete room --yes", within: .seconds(60))
+            try await eventually("the room is empty", within: .seconds(60)) { try await lab.domains().isEmpty }
+            try await lab.dom0("systemctl stop punnetd", within: .seconds(60))
+            let stripped = try Scratch.folder() + "/punnet-bench"
+            _ = try await Program.output(of: ["strip", "-o", stripped, path])
+            try await lab.put(try Data(contentsOf: URL(fileURLWithPath: stripped)), at: "/usr/local/bin/punnet-bench")
+            try await lab.dom0("chmod 755 /usr/local/bin/punnet-bench")
+            for subject in ["handout", "xen pause"] {
+                let answer = try await lab.dom0("punnet-bench \(subject) --count 1000", within: .seconds(240))
+                let line = try #require(answer.split(separator: "\n").last { $0.hasPrefix("{") })
+                let counted = try JSONDecoder().decode(Bench.Count.self, from: Data(line.utf8))
+                try #require(counted.count == 1000)
+                figure("punnet-bench \(subject)", String(line))
+            }
+        }
+    }
+}
+
+/// The program that measures.
+enum Bench {
+    struct Count: Decodable { let count: Int }
+
+    static let path: String? = [
+        ProcessInfo.processInfo.environment["PUNNET_LAB_BENCH"], Lab.repository + "/.build/release/punnet-bench",
+    ].compactMap { $0 }.first { FileManager.default.isExecutableFile(atPath: $0) }
+}
