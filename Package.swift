@@ -82,6 +82,7 @@ let package = Package(
         .testTarget(name: "XenLightTests", dependencies: ["XenLight"]),
         .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
         .testTarget(name: "XenHypervisorTests", dependencies: ["XenHypervisor", "Hypervisor", "DesktopModel", "Identity", "Libvirt", logging]),
+        .testTarget(name: "XenLabTests"),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
         .testTarget(
