@@ -219,7 +219,7 @@ enum KillMoment: String, CaseIterable {
 
 extension Seat {
     /// Whether a user of this desktop finds what another left on it: a condition for its shell.
-    static let traces = "test -e marker || pgrep -x sleep"
+    static let traces = "test -e marker || pgrep -f 98765"
 
     /// Leaves a file in the home folder and a process that outlives the session.
     func leaveTraces() async throws { try await type("touch marker; setsid -f sleep 98765; sync") }
