@@ -9,8 +9,8 @@ extension XenLab {
             let folder = try Scratch.folder()
             defer { try? FileManager.default.removeItem(atPath: folder) }
 
-            // The server's image: of all that is on its disk, not a byte of the channel's name. The image's file is searched, since the disk
-            // itself is mostly emptiness; its clusters are stored as they are.
+            // The server's image: of all that is on its disk, not a byte of the channel's name. The image's file is searched, since the
+            // disk itself is mostly emptiness; its clusters are stored as they are.
             let images = try await Program.output(of: [Lab.repository + "/Scripts/xen-lab", "images"], within: .seconds(600))
             let server = try #require(images.split(separator: "\n").first { $0.hasPrefix("server=") }?.dropFirst("server=".count))
             let image = "\(server)/disk.qcow2", disk = folder + "/server.raw"
