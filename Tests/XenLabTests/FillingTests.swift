@@ -97,7 +97,7 @@ extension Lab {
         let disks = try await disksInUse()
         try #require(disks.count == domains.count, "\(disks)")
         try #require(try await overlays() == disks)
-        let servers = try await dom0("pgrep -fc 'qemu-system.* -xen-domid' || true").trimmingCharacters(in: .whitespacesAndNewlines)
+        let servers = try await dom0("pgrep -fc '[q]emu-system.* -xen-domid' || true").trimmingCharacters(in: .whitespacesAndNewlines)
         try #require(Int(servers) == domains.count, "\(servers) disk servers for \(domains.count) domains")
         let ports = try await dom0("ls /sys/class/net").split(separator: "\n").filter { $0.hasPrefix("vif") }.map(String.init)
         try #require(Set(ports) == Set(domains.map { "vif\($0.id).0" }))

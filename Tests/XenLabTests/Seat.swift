@@ -133,15 +133,19 @@ actor Seat {
     }
 
     /// Whether the shell's condition holds on the desktop. It is typed into the terminal and answers with a colour.
-    func holds(_ condition: String, within limit: Duration = .seconds(40)) async throws -> Bool {
-        try await type("c ffffff; clear")
-        try await shows(.white, on: 0.1, "an empty terminal")
+    func holds(_ condition: String, within limit: Duration = .seconds(60)) async throws -> Bool {
         try await type("if \(condition); then c ff00ff; else c 00ffff; fi")
-        return try await eventually("the desktop of \(name) answers: \(condition)", within: limit) {
+        let answer = try await eventually("the desktop of \(name) answers: \(condition)", within: limit) {
             let picture = try await self.picture()
             if picture.share(of: .yes) > 0.1 { return true }
             return picture.share(of: .no) > 0.1 ? false : nil
         }
+        try await type("c ffffff; clear")
+        try await eventually("the terminal of \(name) is empty again", within: limit, holds: {
+            let picture = try await self.picture()
+            return picture.share(of: answer ? .yes : .no) < 0.01 && picture.share(of: .white) > 0.1
+        })
+        return answer
     }
 
     /// The local TCP ports by which it is connected to the relay.

@@ -146,7 +146,7 @@ extension XenLab {
             try await eventually("the second seat is told the second place", within: .seconds(60)) {
                 second.log.contains("place in the line: 2")
             }
-            let given = try await third.desktopShown(within: .seconds(240))
+            let given = try await third.desktopShown(within: .seconds(400))
             try #require(given.desktop == two.desktop)
             try #require(try await lab.desktop(two.desktop).generation > before.generation)
             try #require(try await lab.session(ofSeat: second.name) == nil)
@@ -165,17 +165,18 @@ extension XenLab {
             try await seat.leaveTraces()
             try #require(try await seat.holds(Seat.traces))
 
+            let overlays = try await lab.overlays()
             try await seat.powerCycle()
             try await eventually("the session before has ended", within: .seconds(60)) {
                 try await lab.session(session.id).reason == "seat-restarted" ? true : nil
             }
             for moment in KillMoment.allCases {
-                let said = try await lab.dom0(moment.script(desktop: before.name, generation: before.generation), within: .seconds(150))
+                let said = try await lab.dom0(moment.script(desktop: before.name, overlays: overlays), within: .seconds(150))
                 say("punnetd was killed \(moment.rawValue): \(said.split(separator: "\n").joined(separator: "; "))")
                 try await eventually("punnetd is there again", within: .seconds(60)) { try await lab.desktopList() }
                 try #require(try await lab.session(ofSeat: "pi-3") != nil, "the other session goes on")
             }
-            let given = try await seat.desktopShown(within: .seconds(240))
+            let given = try await seat.desktopShown(within: .seconds(400))
             try #require(given.id != session.id && given.desktop == before.name)
             let after = try await lab.desktop(given.desktop)
             try #require(after.generation >= before.generation + KillMoment.allCases.count - 1, "each broken making was a generation")
@@ -197,7 +198,9 @@ enum KillMoment: String, CaseIterable {
     case whileItIsProbed = "while the new desktop started"
 
     /// Waits in dom0 for the moment, kills, and says what there was.
-    func script(desktop: String, generation: Int) -> String {
+    ///
+    /// - Parameter overlays: What lay there before the desktop was to be made anew.
+    func script(desktop: String, overlays: Set<String>) -> String {
         let kill = "kill -9 $(systemctl show -P MainPID punnetd)"
         let seen = "xl list | awk 'NR > 1 {print $1, $5}'; ls /var/lib/punnet/desktops; exit 0"
         func until(_ condition: String) -> String {
@@ -208,10 +211,8 @@ enum KillMoment: String, CaseIterable {
         return switch self {
         case .whileTheDesktopIsRemoved: until("true")
         case .whenTheOverlayIsLaid:
-            // Files that are there already are older than this moment's marker.
-            "touch /run/lab-moment; " + until("[ -n \"$(find /var/lib/punnet/desktops -newer /run/lab-moment -name '*.qcow2')\" ]")
-        case .whileTheDomainIsBuilt:
-            until("xl list | grep -E '^\(desktop)-g' | grep -qv '^\(desktop)-g\(generation) '")
+            until("find /var/lib/punnet/desktops -type f | grep -qvxF \(overlays.map { "-e \($0)" }.joined(separator: " "))")
+        case .whileTheDomainIsBuilt: until("\(state) | grep -q '\"step\":\"domain\"' && xl list | grep -q '^\(desktop)-g'")
         case .whileItIsProbed: until("\(state) | grep -q '\"step\":\"readiness\"'")
         }
     }
@@ -219,7 +220,7 @@ enum KillMoment: String, CaseIterable {
 
 extension Seat {
     /// Whether a user of this desktop finds what another left on it: a condition for its shell.
-    static let traces = "test -e marker || pgrep -x sleep"
+    static let traces = "test -e marker || pgrep -f 98765"
 
     /// Leaves a file in the home folder and a process that outlives the session.
     func leaveTraces() async throws { try await type("touch marker; setsid -f sleep 98765; sync") }
