@@ -115,7 +115,7 @@ actor Seat {
         let lab = lab, name = name
         let session = try await eventually("\(name) has a session", within: limit) { try await lab.session(ofSeat: name) }
         let desktop = try await lab.desktop(session.desktop)
-        try await shows(.ofDesktop(at: desktop.address), on: 0.2, within: .seconds(90), "\(desktop.name)'s own colour")
+        try await shows(.ofDesktop(at: desktop.address), on: 0.1, within: .seconds(180), "\(desktop.name)'s own colour")
         return session
     }
 
@@ -123,10 +123,10 @@ actor Seat {
 
     /// Opens a terminal on the desktop, in which `c` sets the background's colour.
     func openTerminal() async throws {
-        try await eventually("a terminal is open on \(name)'s desktop", within: .seconds(60), every: .seconds(1), holds: {
+        try await eventually("a terminal is open on \(name)'s desktop", within: .seconds(150), every: .seconds(1), holds: {
             if try await self.picture().share(of: .white) > 0.1 { return true }
             try await self.press("ctrl+alt+t")
-            try await eventually("the terminal is there", within: .seconds(12)) { try await self.picture().share(of: .white) > 0.1 }
+            try await eventually("the terminal is there", within: .seconds(60)) { try await self.picture().share(of: .white) > 0.1 }
             return true
         })
         try await type("cd; c(){ printf '\\e]11;#%s\\a' $1;}")

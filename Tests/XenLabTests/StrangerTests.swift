@@ -102,7 +102,7 @@ extension XenLab {
             let before = try #require(try await lab.domains().first { $0.name == "foreign" })
             let sessions = Set(try await lab.openSessions().map(\.id))
             try await lab.dom0("kill -9 $(systemctl show -P MainPID punnetd)")
-            try await eventually("punnetd is there again", within: .seconds(60)) { try await lab.dom0("punnet status") }
+            try await eventually("punnetd is there again", within: .seconds(60)) { try await lab.desktopList() }
             try #require(try await lab.domains().contains { $0.name == "foreign" && $0.id == before.id && $0.isPaused })
             try #require(Set(try await lab.openSessions().map(\.id)) == sessions)
             try await lab.dom0("xl destroy foreign")
