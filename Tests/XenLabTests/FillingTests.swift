@@ -46,11 +46,13 @@ extension XenLab {
             for unit in Lab.units {
                 let first = try #require(before[unit]), last = try #require(after[unit])
                 try #require(first.process == last.process, "\(unit) was started anew while it had nothing to do")
+                // A thread that ended meanwhile is not counted; one that began counts from nothing.
+                let switches = last.switches.reduce(0) { $0 + $1.value - first.switches[$1.key, default: 0] }
                 figure(
                     "\(unit) at rest",
                     String(
                         format: "%.1f MB resident, %.1f MB of its own share, %.2f wake-ups a second", Double(last.resident) / 1000,
-                        Double(last.share) / 1000, Double(last.switches - first.switches) / (last.at - first.at)))
+                        Double(last.share) / 1000, Double(switches) / (last.at - first.at)))
             }
         }
     }
@@ -64,8 +66,8 @@ extension Lab {
         /// Kilobytes.
         let resident: Int
         let share: Int
-        /// Context switches of all its threads.
-        let switches: Int
+        /// Context switches of each of its threads, by its number.
+        let switches: [Int: Int]
         /// Seconds of the appliance's uptime.
         let at: Double
     }
@@ -78,13 +80,18 @@ extension Lab {
                 """
                 pid=$(systemctl show -P MainPID \(unit)); echo $pid \
                 $(awk '/^Rss:/ {print $2}' /proc/$pid/smaps_rollup) $(awk '/^Pss:/ {print $2}' /proc/$pid/smaps_rollup) \
-                $(cat /proc/$pid/task/*/status | awk '/ctxt_switches/ {sum += $2} END {print sum}') $(cut -d' ' -f1 /proc/uptime)
+                $(awk '/^Pid:/ {pid = $2} /ctxt_switches/ {sum[pid] += $2} END {for (pid in sum) printf "%s:%s,", pid, sum[pid]}' \
+                /proc/$pid/task/*/status) $(cut -d' ' -f1 /proc/uptime)
                 """)
             let words = line.split { " \n".contains($0) }.map(String.init)
             guard words.count == 5, let process = Int(words[0]), process > 0, let resident = Int(words[1]), let share = Int(words[2]),
-                let switches = Int(words[3]), let at = Double(words[4])
+                let at = Double(words[4])
             else { throw Program.Failure(description: "\(unit) does not run: '\(line)'") }
-            figures[unit] = Resting(process: process, resident: resident, share: share, switches: switches, at: at)
+            let switches = words[3].split(separator: ",").map { $0.split(separator: ":").compactMap { Int($0) } }.filter { $0.count == 2 }
+            try #require(!switches.isEmpty, "'\(line)'")
+            figures[unit] = Resting(
+                process: process, resident: resident, share: share,
+                switches: Dictionary(uniqueKeysWithValues: switches.map { ($0[0], $0[1]) }), at: at)
         }
         return figures
     }

@@ -32,10 +32,10 @@ enum Wire {
             ether saddr != \(mac) counter name foreign_mac
             ether type ip ip saddr != { 0.0.0.0, \(address) } counter name foreign_ip
             ether type arp arp saddr ip != { 0.0.0.0, \(address) } counter name foreign_arp
-            ether type ip6 counter name ip6
+            ether type ip6 counter name ipv6
             ether saddr \(mac) counter name own
             """
-        let counters = ["foreign_mac", "foreign_ip", "foreign_arp", "ip6", "own"].map { "counter \($0) { }" }.joined(separator: "\n")
+        let counters = ["foreign_mac", "foreign_ip", "foreign_arp", "ipv6", "own"].map { "counter \($0) { }" }.joined(separator: "\n")
         try await lab.put(
             Data(
                 """
