@@ -12,6 +12,7 @@ extension XenLab {
         @Test func aThousandHandOutsAndPausesAreMeasured() async throws {
             let path = try #require(Bench.path)
             await lab.seatsLeave()
+            for seat in try await lab.seatNames() { try await lab.dom0("punnet seat remove \(seat) --yes") }
             try await lab.dom0("punnet lab delete room --yes", within: .seconds(60))
             try await eventually("the room is empty", within: .seconds(60)) { try await lab.domains().isEmpty }
             try await lab.dom0("systemctl stop punnetd", within: .seconds(60))
