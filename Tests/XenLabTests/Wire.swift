@@ -87,7 +87,7 @@ enum Wire {
         }
     }
 
-    /// Packets by counter of a table. The names are told without what stands before their first `_`: that keeps them from being nft's words.
+    /// Packets by counter of a table, named without what stands before the first `_`: that keeps the names from being nft's words.
     static func counts(of table: String, in lab: Lab) async throws -> [String: Int] {
         let listing = try await lab.dom0("nft list counters table \(table)")
         let words = listing.split { " \n\t".contains($0) }.map(String.init)
