@@ -157,6 +157,12 @@ actor Lab {
     /// The open session of a seat, if it has one.
     func session(ofSeat seat: String) async throws -> Session? { try await openSessions().first { $0.seat == seat } }
 
+    /// The seats that Punnet knows.
+    func seatNames() async throws -> [String] {
+        struct Named: Decodable { let name: String }
+        return try await asked("seats", as: [Named].self).map(\.name)
+    }
+
     /// The line to type on a new seat.
     func enrolmentLine(forSeat seat: String) async throws -> String {
         struct Answer: Decodable { let command: String }

@@ -72,7 +72,7 @@ extension XenLab {
             try #require(working == ["dhcp", "control", "control-again", "done"], "\(working)")
             try #require(told.keys.filter { $0.hasPrefix("dom0-") }.count == 2 * ports.count)
             // The kernel's count: foreign frames were sent and none passed; of dom0 only DHCP and the control port were reached.
-            for kind in ["foreign_mac", "foreign_ip", "foreign_arp", "ipv6"] {
+            for kind in ["foreign_mac", "foreign_ip", "foreign_arp", "ip6"] {
                 try #require(sent[kind, default: 0] > 0 && passed[kind] == 0, "\(kind)")
             }
             try #require(passed["own", default: 0] > 0)

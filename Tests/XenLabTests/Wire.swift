@@ -29,13 +29,13 @@ enum Wire {
     /// Watches what a domain's port sends, and what of it gets past the guard, to dom0's own services, and to another domain's port.
     static func watch(port: String, mac: String, address: String, towards victim: String, in lab: Lab) async throws {
         let judge = """
-            ether saddr != \(mac) counter name foreign_mac
-            ether type ip ip saddr != { 0.0.0.0, \(address) } counter name foreign_ip
-            ether type arp arp saddr ip != { 0.0.0.0, \(address) } counter name foreign_arp
-            ether type ip6 counter name ipv6
-            ether saddr \(mac) counter name own
+            ether saddr != \(mac) counter name seen_foreign_mac
+            ether type ip ip saddr != { 0.0.0.0, \(address) } counter name seen_foreign_ip
+            ether type arp arp saddr ip != { 0.0.0.0, \(address) } counter name seen_foreign_arp
+            ether type ip6 counter name seen_ip6
+            ether saddr \(mac) counter name seen_own
             """
-        let counters = ["foreign_mac", "foreign_ip", "foreign_arp", "ipv6", "own"].map { "counter \($0) { }" }.joined(separator: "\n")
+        let counters = ["foreign_mac", "foreign_ip", "foreign_arp", "ip6", "own"].map { "counter seen_\($0) { }" }.joined(separator: "\n")
         try await lab.put(
             Data(
                 """
@@ -55,25 +55,25 @@ enum Wire {
                     }
                 }
                 table inet lab_reached {
-                    counter dhcp { }
-                    counter control { }
-                    counter other { }
+                    counter reached_dhcp { }
+                    counter reached_control { }
+                    counter reached_other { }
                     chain reached {
                         type filter hook input priority 100; policy accept;
                         ip saddr != \(address) accept
-                        udp dport 67 counter name dhcp accept
-                        tcp dport \(ProbeGuest.controlPort) counter name control accept
-                        counter name other
+                        udp dport 67 counter name reached_dhcp accept
+                        tcp dport \(ProbeGuest.controlPort) counter name reached_control accept
+                        counter name reached_other
                     }
                 }
                 table netdev lab_victim {
-                    counter any { }
-                    counter from_probe { }
+                    counter given_any { }
+                    counter given_from_probe { }
                     chain given {
                         type filter hook egress device "\(victim)" priority 500; policy accept;
-                        counter name any
-                        ether saddr \(mac) counter name from_probe
-                        ip saddr \(address) counter name from_probe
+                        counter name given_any
+                        ether saddr \(mac) counter name given_from_probe
+                        ip saddr \(address) counter name given_from_probe
                     }
                 }
 
@@ -87,13 +87,13 @@ enum Wire {
         }
     }
 
-    /// Packets by counter of a table.
+    /// Packets by counter of a table, named without what stands before the first `_`: that keeps the names from being nft's words.
     static func counts(of table: String, in lab: Lab) async throws -> [String: Int] {
         let listing = try await lab.dom0("nft list counters table \(table)")
         let words = listing.split { " \n\t".contains($0) }.map(String.init)
         var counts: [String: Int] = [:]
         for (index, word) in words.enumerated() where word == "counter" && index + 4 < words.count && words[index + 3] == "packets" {
-            counts[words[index + 1]] = Int(words[index + 4])
+            counts[String(words[index + 1].drop { $0 != "_" }.dropFirst())] = Int(words[index + 4])
         }
         return counts
     }

@@ -12,7 +12,8 @@ extension XenLab {
         @Test func aThousandHandOutsAndPausesAreMeasured() async throws {
             let path = try #require(Bench.path)
             await lab.seatsLeave()
-            try await lab.dom0("punnet lab set room --size 0", within: .seconds(60))
+            for seat in try await lab.seatNames() { try await lab.dom0("punnet seat remove \(seat) --yes") }
+            try await lab.dom0("punnet lab delete room --yes", within: .seconds(60))
             try await eventually("the room is empty", within: .seconds(60)) { try await lab.domains().isEmpty }
             try await lab.dom0("systemctl stop punnetd", within: .seconds(60))
             let stripped = try Scratch.folder() + "/punnet-bench"
