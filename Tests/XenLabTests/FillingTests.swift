@@ -46,13 +46,11 @@ extension XenLab {
             for unit in Lab.units {
                 let first = try #require(before[unit]), last = try #require(after[unit])
                 try #require(first.process == last.process, "\(unit) was started anew while it had nothing to do")
-                // A thread that ended meanwhile is not counted; one that began counts from nothing.
-                let switches = last.switches.reduce(0) { $0 + $1.value - first.switches[$1.key, default: 0] }
                 figure(
                     "\(unit) at rest",
                     String(
                         format: "%.1f MB resident, %.1f MB of its own share, %.2f wake-ups a second", Double(last.resident) / 1000,
-                        Double(last.share) / 1000, Double(switches) / (last.at - first.at)))
+                        Double(last.share) / 1000, Double(last.wakeUps(since: first)) / (last.at - first.at)))
             }
         }
     }
@@ -66,10 +64,15 @@ extension Lab {
         /// Kilobytes.
         let resident: Int
         let share: Int
-        /// Context switches of each of its threads, by its number.
+        /// Context switches by thread.
         let switches: [Int: Int]
         /// Seconds of the appliance's uptime.
         let at: Double
+
+        /// Those of threads that have ended since are not known.
+        func wakeUps(since first: Resting) -> Int {
+            switches.reduce(0) { $0 + $1.value - first.switches[$1.key, default: 0] }
+        }
     }
 
     /// Memory, and how often each of the two was woken so far.
@@ -80,18 +83,16 @@ extension Lab {
                 """
                 pid=$(systemctl show -P MainPID \(unit)); echo $pid \
                 $(awk '/^Rss:/ {print $2}' /proc/$pid/smaps_rollup) $(awk '/^Pss:/ {print $2}' /proc/$pid/smaps_rollup) \
-                $(awk '/^Pid:/ {pid = $2} /ctxt_switches/ {sum[pid] += $2} END {for (pid in sum) printf "%s:%s,", pid, sum[pid]}' \
-                /proc/$pid/task/*/status) $(cut -d' ' -f1 /proc/uptime)
+                $(cut -d' ' -f1 /proc/uptime) \
+                $(awk '/^Pid:/ {t = $2} /ctxt_switches/ {sum[t] += $2} END {for (t in sum) print t, sum[t]}' /proc/$pid/task/*/status)
                 """)
             let words = line.split { " \n".contains($0) }.map(String.init)
-            guard words.count == 5, let process = Int(words[0]), process > 0, let resident = Int(words[1]), let share = Int(words[2]),
-                let at = Double(words[4])
+            guard words.count >= 6, let process = Int(words[0]), process > 0, let resident = Int(words[1]), let share = Int(words[2]),
+                let at = Double(words[3])
             else { throw Program.Failure(description: "\(unit) does not run: '\(line)'") }
-            let switches = words[3].split(separator: ",").map { $0.split(separator: ":").compactMap { Int($0) } }.filter { $0.count == 2 }
-            try #require(!switches.isEmpty, "'\(line)'")
-            figures[unit] = Resting(
-                process: process, resident: resident, share: share,
-                switches: Dictionary(uniqueKeysWithValues: switches.map { ($0[0], $0[1]) }), at: at)
+            var switches: [Int: Int] = [:]
+            for index in stride(from: 4, to: words.count - 1, by: 2) { switches[Int(words[index]) ?? 0] = Int(words[index + 1]) }
+            figures[unit] = Resting(process: process, resident: resident, share: share, switches: switches, at: at)
         }
         return figures
     }

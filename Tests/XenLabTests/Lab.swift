@@ -108,11 +108,8 @@ actor Lab {
     struct Desktop: Decodable, Sendable {
         let name: String
         let state: String
-        let step: String?
-        let session: Int64?
         let generation: Int
         let address: String
-        let explanation: String?
 
         var domainName: String { "\(name)-g\(generation)" }
     }
@@ -121,7 +118,6 @@ actor Lab {
         let id: Int64
         let seat: String
         let desktop: String
-        let ended: String?
         let reason: String?
         let connected: Bool
     }

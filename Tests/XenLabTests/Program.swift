@@ -21,12 +21,10 @@ struct Program {
     }
 
     let processID: pid_t
-    private let arguments: [String]
 
     /// Starts a program whose output goes to a file.
     init(_ arguments: [String], environment: [String: String] = [:], log: String) throws {
         processID = try Self.spawn(arguments, environment: environment, input: "/dev/null", output: log, complaint: log)
-        self.arguments = arguments
     }
 
     /// Whether it still runs.
@@ -36,18 +34,6 @@ struct Program {
     func end() async {
         kill(-processID, SIGKILL)
         _ = await Self.wait(processID)
-    }
-
-    /// Asks it to end, and waits until it has.
-    func stop() async {
-        kill(processID, SIGTERM)
-        let process = processID
-        let last = Task {
-            try await Task.sleep(for: .seconds(10))
-            kill(-process, SIGKILL)
-        }
-        _ = await Self.wait(processID)
-        last.cancel()
     }
 
     /// Runs a program to its end. One that takes longer than its time is ended, and that is a failure.
