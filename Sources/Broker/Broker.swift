@@ -34,6 +34,9 @@ public actor Broker: Service {
     /// Ends links at the relay; set by the wiring, since the relay's desk needs the broker first.
     private var closeLinks: @Sendable (SessionID) async -> Void = { _ in }
 
+    /// Whether the desktops' network stands since this start: no desktop is begun before.
+    private var isNetworkPrepared = false
+
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var nextClaim: UInt64 = 1
     private var claims: [ClaimID: CheckedContinuation<Result<Lent, BrokerError>, Never>] = [:]
@@ -203,7 +206,8 @@ public actor Broker: Service {
 
     private func measure() async -> RoomEvent {
         do {
-            try await network.prepare()
+            if !isNetworkPrepared { try await network.prepare() }
+            isNetworkPrepared = true
             troubles["network"] = nil
         } catch {
             troubles["network"] = "the desktops' network is not ready: \(error)"
