@@ -60,6 +60,7 @@ enum Wire {
                     counter reached_other { }
                     chain reached {
                         type filter hook input priority 100; policy accept;
+                        iifname != "punnet0" accept
                         ether saddr != \(mac) accept
                         udp dport 67 counter name reached_dhcp accept
                         tcp dport \(ProbeGuest.controlPort) counter name reached_control accept
