@@ -21,7 +21,7 @@ extension XenLab {
             try await lab.put(try Data(contentsOf: URL(fileURLWithPath: stripped)), at: "/usr/local/bin/punnet-bench")
             try await lab.dom0("chmod 755 /usr/local/bin/punnet-bench")
             for subject in ["handout", "xen pause"] {
-                let answer = try await lab.dom0("punnet-bench \(subject) --count 1000", within: .seconds(400))
+                let answer = try await lab.dom0("punnet-bench \(subject) --count 1000", within: .seconds(900))
                 let line = try #require(answer.split(separator: "\n").last { $0.hasPrefix("{") })
                 let counted = try JSONDecoder().decode(Bench.Count.self, from: Data(line.utf8))
                 try #require(counted.count == 1000)
