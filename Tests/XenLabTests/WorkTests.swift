@@ -16,7 +16,9 @@ extension XenLab {
             try await lab.dom0("punnet lab delete room --yes", within: .seconds(60))
             try await eventually("the room is empty", within: .seconds(60)) { try await lab.domains().isEmpty }
             try await lab.dom0("systemctl stop punnetd", within: .seconds(60))
-            let stripped = try Scratch.folder() + "/punnet-bench"
+            let folder = try Scratch.folder()
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let stripped = folder + "/punnet-bench"
             _ = try await Program.output(of: ["strip", "-o", stripped, path])
             try await lab.put(try Data(contentsOf: URL(fileURLWithPath: stripped)), at: "/usr/local/bin/punnet-bench")
             try await lab.dom0("chmod 755 /usr/local/bin/punnet-bench")
