@@ -48,18 +48,18 @@ extension XenLab {
             let domain = try #require(try await lab.domain(of: session.desktop))
             try await seat.openTerminal()
             try await seat.type("while :; do date +%N; sleep .1; done")
-            try await seat.movesOn(for: .seconds(2), withoutAPauseOf: .seconds(8))
+            try await seat.movesOn(for: .seconds(2), withoutAPauseOf: .seconds(5))
             let connections = try await seat.connections()
             try #require(connections.count == 1)
 
             try await lab.withPunnetdDead {
-                try await seat.movesOn(for: .seconds(15), withoutAPauseOf: .seconds(8))
+                try await seat.movesOn(for: .seconds(15), withoutAPauseOf: .seconds(3))
             }
             try await eventually("punnetd has adopted the session", within: .seconds(60)) {
                 try await lab.session(ofSeat: seat.name)?.connected == true
             }
             try #require(try await lab.session(ofSeat: seat.name)?.id == session.id)
-            try await seat.movesOn(for: .seconds(3), withoutAPauseOf: .seconds(8))
+            try await seat.movesOn(for: .seconds(3), withoutAPauseOf: .seconds(3))
             try #require(try await seat.connections() == connections, "it is the same TCP connection")
             try #require(try await lab.domain(of: session.desktop)?.id == domain.id)
             try await seat.press("ctrl+c")
@@ -70,7 +70,7 @@ extension XenLab {
             let domain = try #require(try await lab.domain(of: session.desktop))
             try await seat.openTerminal()
             try await seat.type("while :; do date +%N; sleep .1; done")
-            try await seat.movesOn(for: .seconds(1), withoutAPauseOf: .seconds(8))
+            try await seat.movesOn(for: .seconds(1), withoutAPauseOf: .seconds(5))
             try await seat.pullCable()
             try await eventually("the lost link is noticed", within: .seconds(50)) {
                 try await lab.session(ofSeat: seat.name)?.connected == false
