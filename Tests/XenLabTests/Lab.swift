@@ -26,9 +26,15 @@ actor Lab {
 
     // MARK: The machine
 
+    /// What the machines on the LAN run. A seat without one of them would only ever be waited for.
+    private static let programs = ["xfreerdp", "nmap", "Xvfb", "xterm", "xdotool", "import", "curl", "jq"]
+
     /// Boots it, and waits until punnetd answers.
     func boot(packages: String) async throws {
         if Self.isKept, try await status().contains("lab=running") { return say("the lab at \(Self.folder) runs already") }
+        for program in Self.programs where try await Program.run(["which", program]).status != 0 {
+            throw Program.Failure(description: "'\(program)' is missing on this machine: Scripts/test installs what the lab needs")
+        }
         try await stop(purge: true)
         say("booting")
         let took = try await time {
