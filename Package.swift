@@ -73,6 +73,13 @@ let package = Package(
                 "Broker", "DesktopStore", "XenHypervisor", "Hypervisor", "DesktopModel", logging, arguments,
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ]),
+        .executableTarget(
+            name: "punnet-model",
+            dependencies: [
+                "Broker", "DesktopStore", "Hypervisor", "DesktopModel", "Relay", logging, arguments,
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/BrokerModel", exclude: ["Mutants"]),
 
         .testTarget(name: "DesktopModelTests", dependencies: ["DesktopModel"]),
         .testTarget(name: "HypervisorTests", dependencies: ["Hypervisor", "DesktopModel"]),

@@ -65,7 +65,7 @@ public final class Administration: Sendable {
 
     public func createLab(_ draft: LabDraft) async throws(BrokerError) -> LabReport {
         let name = try Name.checked(draft.name, of: "lab")
-        let room = await broker.room
+        let room = await broker.roomOnceMeasured()
         let image = try room.image(named: draft.image)
         let checked = Lab(
             id: LabID(rawValue: 0), name: name, image: image.id, profile: Profile(vcpus: draft.vcpus, memory: draft.memory), size: draft.size,
@@ -84,7 +84,7 @@ public final class Administration: Sendable {
     }
 
     public func changeLab(_ name: String, _ change: LabChange) async throws(BrokerError) -> LabReport {
-        let room = await broker.room
+        let room = await broker.roomOnceMeasured()
         var lab = try room.lab(named: name)
         let image =
             if let wanted = change.image { try room.image(named: wanted) } else { try room.image(lab.image) }

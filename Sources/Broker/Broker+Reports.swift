@@ -16,6 +16,12 @@ extension Broker {
             troubles: troubles.sorted { $0.key < $1.key }.map(\.value))
     }
 
+    /// The room when it is known what the server has, so that no more is promised than that. Bounded by the time a measurement may take.
+    func roomOnceMeasured() async -> Room {
+        await wait { $0.hasTriedToMeasure }
+        return room
+    }
+
     func report(of id: LabID) throws(BrokerError) -> LabReport {
         guard let lab = room.labs[id] else { throw .unknownLab("\(id)") }
         return room.report(of: lab)

@@ -27,8 +27,7 @@ public actor Broker: Service {
     /// What is wrong with the whole server, by what found it.
     private(set) var troubles: [String: String] = [:]
 
-    private let clock = ContinuousClock()
-    private let start: ContinuousClock.Instant
+    private let clock: BrokerClock
     private var recorder: Recorder!
     private var keeper: PoolKeeper!
     /// Ends links at the relay; set by the wiring, since the relay's desk needs the broker first.
@@ -51,7 +50,7 @@ public actor Broker: Service {
     ///   - readiness: How a booting desktop is asked whether it is one.
     public init(
         store: DesktopStore, host: any DomainHost, disks: any DiskStore, network: any AddressBook, addresses: AddressPlan,
-        settings: BrokerSettings = BrokerSettings(), readiness: Readiness = .overRDP, logger: Logger
+        settings: BrokerSettings = BrokerSettings(), readiness: Readiness = .overRDP, clock: BrokerClock = BrokerClock(), logger: Logger
     ) {
         self.readiness = readiness
         self.store = store
@@ -59,7 +58,7 @@ public actor Broker: Service {
         self.disks = disks
         self.network = network
         self.logger = logger
-        start = clock.now
+        self.clock = clock
         room = Room(
             installation: store.installation, settings: settings, addresses: addresses, now: Instant(sinceStart: .zero))
     }
@@ -70,8 +69,8 @@ public actor Broker: Service {
     }
 
     public func run() async throws {
-        recorder = Recorder(store: store) { [weak self] in await self?.deliver($0) }
-        keeper = PoolKeeper(host: host, disks: disks, readiness: readiness) { [weak self] in await self?.deliver($0) }
+        recorder = Recorder(store: store, clock: clock) { [weak self] in await self?.deliver($0) }
+        keeper = PoolKeeper(host: host, disks: disks, readiness: readiness, clock: clock) { [weak self] in await self?.deliver($0) }
         try await begin()
         for await event in host.events.cancelOnGracefulShutdown() { deliver(.domainEnded(event.uuid, event.kind)) }
         await stop()
@@ -80,8 +79,8 @@ public actor Broker: Service {
     private func begin() async throws {
         let stored = try await store.room()
         let seats = try await store.seats()
-        let domains = try await host.domains()
-        let overlays = try await disks.overlays()
+        let domains = try await answered("Xen's list of domains") { [host] in try await host.domains() }
+        let overlays = try await answered("the list of overlays") { [disks] in try await disks.overlays() }
         deliver(
             .began(
                 Snapshot(
@@ -97,6 +96,26 @@ public actor Broker: Service {
                 "desktops": "\(room.desktops.count)", "sessions": "\(room.sessions.count)", "labs": "\(room.labs.count)",
                 "domains": "\(domains.count)",
             ])
+    }
+
+    /// Asks what the start depends on. Where no answer comes in time the start fails, so that systemd makes another one.
+    private func answered<Answer: Sendable>(_ what: String, _ ask: @escaping @Sendable () async throws -> Answer) async throws -> Answer {
+        let (answers, continuation) = AsyncThrowingStream.makeStream(of: Answer.self)
+        Task {
+            do {
+                continuation.yield(try await ask())
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+        let deadline = room.settings.measureDeadline
+        let timer = Task { [clock] in
+            try await clock.sleep(for: deadline)
+            continuation.finish(throwing: BrokerError.hypervisor("\(what) did not come within \(deadline)"))
+        }
+        defer { timer.cancel() }
+        for try await answer in answers { return answer }
+        throw CancellationError()
     }
 
     /// Breaks off what waits. What was decided is still written; domains, links and leases stay.
@@ -120,7 +139,7 @@ public actor Broker: Service {
         await withCheckedContinuation { early.append($0) }
     }
 
-    var now: Instant { Instant(sinceStart: start.duration(to: clock.now)) }
+    var now: Instant { Instant(sinceStart: clock.sinceStart) }
 
     // MARK: Events and effects
 
@@ -138,8 +157,8 @@ public actor Broker: Service {
         switch effect {
         case .record(let changes, let milestone):
             enqueue { [recorder] in await recorder?.add(changes, milestone) }
-        case .measure:
-            Task { deliver(await measure()) }
+        case .measure(let number):
+            Task { deliver(await measure(number)) }
         case .step(let desktop, let generation, let step):
             enqueue { [keeper] in await keeper?.begin(step, of: desktop, generation) }
         case .unpause(let session, let domain):
@@ -193,33 +212,32 @@ public actor Broker: Service {
         guard let deadline = room.nextDeadline, phase != .stopped else { return }
         if let timer, timer.at <= deadline { return }
         timer?.task.cancel()
-        let instant = start + deadline.sinceStart
         timer = (
             deadline,
             Task { [clock] in
-                guard (try? await clock.sleep(until: instant, tolerance: .milliseconds(100))) != nil else { return }
+                guard (try? await clock.sleep(until: deadline.sinceStart)) != nil else { return }
                 self.timer = nil
                 deliver(.timePassed)
             }
         )
     }
 
-    private func measure() async -> RoomEvent {
+    private func measure(_ number: UInt64) async -> RoomEvent {
         do {
             if !isNetworkPrepared { try await network.prepare() }
             isNetworkPrepared = true
             troubles["network"] = nil
         } catch {
             troubles["network"] = "the desktops' network is not ready: \(error)"
-            return .notMeasured(cause: "the desktops' network is not ready: \(error)")
+            return .notMeasured(number, cause: "the desktops' network is not ready: \(error)")
         }
         do {
             let measurement = ServerMeasurement(host: try await host.capacity(), domains: try await host.domains(), disk: try await disks.space())
             troubles["server"] = nil
-            return .measured(measurement)
+            return .measured(number, measurement)
         } catch {
             troubles["server"] = "\(error)"
-            return .notMeasured(cause: "\(error)")
+            return .notMeasured(number, cause: "\(error)")
         }
     }
 

@@ -9,6 +9,7 @@ actor PoolKeeper {
     private let host: any DomainHost
     private let disks: any DiskStore
     private let readiness: Readiness
+    private let clock: BrokerClock
     private let report: @Sendable (RoomEvent) async -> Void
     /// The last step of each desktop that was asked for; the next one waits for it.
     private var lanes: [DesktopID: Task<Void, Never>] = [:]
@@ -16,11 +17,13 @@ actor PoolKeeper {
     private var waits: [DesktopID: Task<Void, Never>] = [:]
 
     init(
-        host: any DomainHost, disks: any DiskStore, readiness: Readiness, report: @escaping @Sendable (RoomEvent) async -> Void
+        host: any DomainHost, disks: any DiskStore, readiness: Readiness, clock: BrokerClock,
+        report: @escaping @Sendable (RoomEvent) async -> Void
     ) {
         self.host = host
         self.disks = disks
         self.readiness = readiness
+        self.clock = clock
         self.report = report
     }
 
@@ -53,7 +56,7 @@ actor PoolKeeper {
                 return .done(.domainBuilt)
             case .awaitReadiness(let domain, let address):
                 try await host.unpause(domain)
-                return .done(.answered(fingerprint: try await readiness.await(address)))
+                return .done(.answered(fingerprint: try await readiness.await(address, by: clock)))
             case .pause(let domain):
                 try await host.pause(domain)
                 return .done(.paused)

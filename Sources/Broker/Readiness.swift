@@ -19,10 +19,10 @@ public struct Readiness: Sendable {
     /// Asks until it is answered, and tells the fingerprint. Ends only by that or by cancellation.
     ///
     /// The kernel's own answer (nobody there, refused) often takes longer than the pause between two tries.
-    func await(_ address: IPv4Address) async throws(CancellationError) -> [UInt8] {
+    func await(_ address: IPv4Address, by clock: BrokerClock) async throws(CancellationError) -> [UInt8] {
         while true {
             if let fingerprint = try? await ask(address) { return fingerprint }
-            do { try await Task.sleep(for: .milliseconds(300)) } catch { throw CancellationError() }
+            do { try await clock.sleep(for: .milliseconds(300)) } catch { throw CancellationError() }
         }
     }
 }

@@ -18,10 +18,12 @@ actor Recorder {
     private var settling: [CheckedContinuation<Void, Never>] = []
     /// How long to wait before owed facts are tried again.
     private let pause: Duration
+    private let clock: BrokerClock
 
-    init(store: DesktopStore, pause: Duration = .seconds(2), report: @escaping @Sendable (RoomEvent) async -> Void) {
+    init(store: DesktopStore, clock: BrokerClock, pause: Duration = .seconds(2), report: @escaping @Sendable (RoomEvent) async -> Void) {
         self.store = store
         self.pause = pause
+        self.clock = clock
         self.report = report
     }
 
@@ -75,6 +77,6 @@ actor Recorder {
         }
         guard !owed.isEmpty else { return }
         entries.insert(contentsOf: owed, at: 0)
-        try? await Task.sleep(for: pause)
+        try? await clock.sleep(for: pause)
     }
 }

@@ -86,13 +86,16 @@ extension Room {
     // MARK: Admission
 
     private mutating func measure() {
-        guard !measuring else { return }
-        measuring = true
-        effects.append(.measure)
+        guard measuring == nil else { return }
+        measuring = (nextMeasuring, now + settings.measureDeadline)
+        effects.append(.measure(nextMeasuring))
+        nextMeasuring += 1
     }
 
-    mutating func takeMeasurement(_ measurement: ServerMeasurement) {
-        measuring = false
+    /// What comes too late is not what the server has now: it was asked again.
+    mutating func takeMeasurement(_ measurement: ServerMeasurement, _ number: UInt64) {
+        guard measuring?.number == number else { return }
+        measuring = nil
         let host = measurement.host
         // What is neither dom0's nor a desktop's of ours is somebody else's, and so is what is left of a generation that is over.
         var others = ByteCount.zero
@@ -106,8 +109,14 @@ extension Room {
         fill()
     }
 
-    mutating func measurementFailed(_ cause: String) {
-        measuring = false
+    mutating func overdueMeasurement() {
+        guard let measuring, measuring.until <= now else { return }
+        measurementFailed("the server did not tell it within \(settings.measureDeadline)", measuring.number)
+    }
+
+    mutating func measurementFailed(_ cause: String, _ number: UInt64) {
+        guard measuring?.number == number else { return }
+        measuring = nil
         refillAt = now + settings.refillPause
         effects.append(.notice("the server's capacity is unknown; no desktop is begun", ["cause": cause]))
     }

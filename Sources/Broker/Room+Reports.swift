@@ -36,10 +36,17 @@ extension Room {
         guard (.zero...(.seconds(86_400))).contains(lab.grace) else {
             throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: "use 0 seconds to a day")
         }
-        if lab.size > 0, let holds = holds(of: lab.profile, image, inPlaceOf: lab.id), lab.size > holds {
-            throw .doesNotFit(asked: lab.size, holds: holds, profile: lab.profile)
+        let former = labs[lab.id]
+        // What asks for no more than before is always possible.
+        guard lab.size > (former?.size ?? 0) || (lab.size > 0 && (lab.profile != former?.profile || lab.image != former?.image)) else { return }
+        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id) else {
+            throw .hypervisor("what the server has is not known, so nothing can be promised: 'punnet status' tells why; try again in a moment")
         }
+        guard lab.size <= holds else { throw .doesNotFit(asked: lab.size, holds: holds, profile: lab.profile) }
     }
+
+    /// Whether it is known what the server has, or known that it cannot be asked now.
+    var hasTriedToMeasure: Bool { capacity != nil || (measuring == nil && refillAt != nil) }
 
     /// How many desktops of a lab are in each state.
     func report(of lab: Lab) -> LabReport {

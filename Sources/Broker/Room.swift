@@ -25,7 +25,9 @@ struct Room: Sendable {
     var lines: [LabID: [Waiting]] = [:]
     /// Nil until it was measured, and while it is being measured anew.
     var capacity: Capacity?
-    var measuring = false
+    /// The question about the server that is open: its number, and by when it must be answered.
+    var measuring: (number: UInt64, until: Instant)?
+    var nextMeasuring: UInt64 = 1
     /// When the pools are looked at again after something failed that no desktop's own next try covers.
     var refillAt: Instant?
     var nextDesktop = DesktopID(rawValue: 1)
@@ -47,8 +49,8 @@ struct Room: Sendable {
         effects = []
         switch event {
         case .began(let snapshot): adopt(snapshot)
-        case .measured(let measurement): takeMeasurement(measurement)
-        case .notMeasured(let cause): measurementFailed(cause)
+        case .measured(let number, let measurement): takeMeasurement(measurement, number)
+        case .notMeasured(let number, let cause): measurementFailed(cause, number)
         case .recorded(let milestone): recorded(milestone)
         case .notRecorded(let milestone, let cause): notRecorded(milestone, cause: cause)
         case .stepDone(let id, let generation, let outcome): stepDone(id, generation, outcome)
@@ -81,6 +83,7 @@ struct Room: Sendable {
             guard let instant else { return }
             next = next.map { min($0, instant) } ?? instant
         }
+        consider(measuring?.until)
         for work in works.values {
             consider(work.deadline)
             consider(work.retryAt)
@@ -95,6 +98,7 @@ struct Room: Sendable {
 
     private mutating func timePassed() {
         if let refillAt, refillAt <= now { self.refillAt = nil }
+        overdueMeasurement()
         overdueSteps()
         overdueSessions()
         overdueWaiting()
@@ -210,6 +214,8 @@ public struct BrokerSettings: Hashable, Sendable {
     public var readinessDeadline: Duration = .seconds(420)
     public var parkingDeadline: Duration = .seconds(30)
     public var removalDeadline: Duration = .seconds(120)
+    /// By when the server must have told what it has.
+    public var measureDeadline: Duration = .seconds(30)
     /// From the claim to the answer.
     public var handOutDeadline: Duration = .seconds(15)
     /// How long a free desktop is kept for the seat whose turn it is.

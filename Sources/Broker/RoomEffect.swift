@@ -6,8 +6,8 @@ import Hypervisor
 enum RoomEffect: Sendable {
     /// Writes the changes in one transaction, after all that were asked for before; `recorded` or `notRecorded` follows.
     case record([StoreChange], Milestone)
-    /// Asks the server what it has; `measured` or `notMeasured` follows.
-    case measure
+    /// Asks the server what it has, by the question's number; `measured` or `notMeasured` follows.
+    case measure(UInt64)
     /// A step of making or removing a desktop; `stepDone` or `stepFailed` follows. Steps of one desktop are done one after the other.
     case step(DesktopID, Generation, Step)
     /// Lets a leased desktop run; `unpaused` or `notUnpaused` follows. Never waits behind a step.

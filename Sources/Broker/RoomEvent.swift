@@ -6,8 +6,8 @@ import Hypervisor
 enum RoomEvent: Sendable {
     // At the start, and of the server
     case began(Snapshot)
-    case measured(ServerMeasurement)
-    case notMeasured(cause: String)
+    case measured(UInt64, ServerMeasurement)
+    case notMeasured(UInt64, cause: String)
     // What came of an effect
     case recorded(Milestone)
     case notRecorded(Milestone, cause: String)

@@ -1,6 +1,7 @@
 import DesktopModel
 import GRDB
 import Glibc
+import Synchronization
 
 /// What is meant to be, in one SQLite file: labs, images, desktops, seats, sessions.
 ///
@@ -10,7 +11,9 @@ public final class DesktopStore: Sendable {
     /// The appliance's mark, drawn at random when the database was made.
     public let installation: UInt64
 
-    let pool: DatabasePool
+    package let pool: DatabasePool
+    /// How many calls the database's threads have not answered yet.
+    package let callsUnderWay = Atomic<Int>(0)
     let clock: @Sendable () -> StoredSeconds
     private let file: StoreFile
 
@@ -102,8 +105,10 @@ extension DesktopStore {
     /// Reads at one moment, on a thread of the database's own.
     func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws(StoreError) -> Value {
         let file = file
+        callsUnderWay.add(1, ordering: .sequentiallyConsistent)
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StoreError>, Never>) in
-            pool.asyncRead { access in
+            pool.asyncRead { [self] access in
+                defer { callsUnderWay.subtract(1, ordering: .sequentiallyConsistent) }
                 continuation.resume(returning: Result { try body(access.get()) }.mapError { Self.mapped($0, file: file) })
             }
         }
@@ -117,9 +122,11 @@ extension DesktopStore {
         disagreement: StoreError? = nil, taken: StoreError? = nil, _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(StoreError) -> Value {
         let file = file
+        callsUnderWay.add(1, ordering: .sequentiallyConsistent)
         let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<Value, StoreError>, Never>) in
             // The plain form of GRDB's writing: the other one rolls back when the task is cancelled.
-            pool.asyncWriteWithoutTransaction { db in
+            pool.asyncWriteWithoutTransaction { [self] db in
+                defer { callsUnderWay.subtract(1, ordering: .sequentiallyConsistent) }
                 continuation.resume(
                     returning: Result {
                         var value: Value?

@@ -10,7 +10,7 @@ import Hypervisor
 struct History {
     enum Pending {
         case record([StoreChange], Milestone)
-        case measure
+        case measure(UInt64)
         case step(DesktopID, Generation, Step)
         case unpause(SessionID, DomainUUID)
         case stray(DomainUUID)
@@ -50,7 +50,7 @@ struct History {
         for effect in room.take(event, at: instant) {
             switch effect {
             case .record(let changes, let milestone): pending.append(.record(changes, milestone))
-            case .measure: pending.append(.measure)
+            case .measure(let number): pending.append(.measure(number))
             case .step(let desktop, let generation, let step): pending.append(.step(desktop, generation, step))
             case .unpause(let session, let domain): pending.append(.unpause(session, domain))
             case .answer(let claim, let answer): answers.append((claim, answer))
@@ -87,7 +87,7 @@ struct History {
             try await world.store.apply(changes)
             milestones.append(milestone)
             event = .recorded(milestone)
-        case .measure: event = .measured(world.measurement())
+        case .measure(let number): event = .measured(number, world.measurement())
         case .step(let desktop, let generation, let step): event = world.carryOut(step, of: desktop, generation)
         case .unpause(let session, let domain): event = try await world.unpause(session, domain)
         case .stray(let domain):
@@ -114,9 +114,9 @@ struct History {
         case .record(_, let milestone):
             pending.remove(at: index)
             take(.notRecorded(milestone, cause: "disk full"))
-        case .measure:
+        case .measure(let number):
             pending.remove(at: index)
-            take(.notMeasured(cause: "xenstore does not answer"))
+            take(.notMeasured(number, cause: "xenstore does not answer"))
         case .step(let desktop, let generation, let step):
             pending.remove(at: index)
             if case .build(let plan) = step { world.domains[plan.uuid] = nil }
