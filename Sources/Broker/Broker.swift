@@ -22,6 +22,9 @@ public actor Broker: Service {
     private var phase = Phase.starting
     /// Who waits until what was found at the start has been adopted.
     private var early: [CheckedContinuation<Void, Never>] = []
+    /// Whether what there is at the start is being read. What happens meanwhile may not be in it, and is delivered after it.
+    private var isReading = false
+    private var meanwhile: [RoomEvent] = []
     /// Whether seats and administrators are served.
     var isServing: Bool { phase == .serving }
     /// What is wrong with the whole server, by what found it.
@@ -77,10 +80,12 @@ public actor Broker: Service {
     }
 
     private func begin() async throws {
+        isReading = true
         let stored = try await store.room()
         let seats = try await store.seats()
         let domains = try await answered("Xen's list of domains") { [host] in try await host.domains() }
         let overlays = try await answered("the list of overlays") { [disks] in try await disks.overlays() }
+        isReading = false
         deliver(
             .began(
                 Snapshot(
@@ -88,6 +93,8 @@ public actor Broker: Service {
                     seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
                     domains: domains, overlays: overlays)))
         phase = .serving
+        for event in meanwhile { deliver(event) }
+        meanwhile = []
         for waiting in early { waiting.resume() }
         early = []
         logger.notice(
@@ -145,6 +152,7 @@ public actor Broker: Service {
 
     /// Takes an event in, has carried out what follows, and looks who waited for it.
     func deliver(_ event: RoomEvent) {
+        guard !isReading else { return meanwhile.append(event) }
         for effect in room.take(event, at: now) { carryOut(effect) }
         setTimer()
         let met = conditions.filter { $0.holds(room) }
