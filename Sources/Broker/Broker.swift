@@ -141,7 +141,7 @@ public actor Broker: Service {
     }
 
     /// Waits until the room is what was found, so that nobody is judged by an empty one.
-    private func adopted() async {
+    public func adopted() async {
         guard phase == .starting else { return }
         await withCheckedContinuation { early.append($0) }
     }

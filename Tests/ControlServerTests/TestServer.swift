@@ -45,6 +45,8 @@ struct TestServer: Sendable {
                 try await group.run()
             }
             for await number in ports {
+                // Until then it answers that it is starting.
+                await room.broker.adopted()
                 let result: Result<Void, any Error>
                 do {
                     try await body(TestServer(folder: folder, socket: configuration.socketPath, port: number, pin: identity.pin))
