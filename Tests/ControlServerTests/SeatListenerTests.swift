@@ -94,10 +94,13 @@ import Testing
 
     @Test func oneAddressCannotTakeAllConnections() async throws {
         try await TestServer.run(changing: { $0.connectionLimitPerAddress = 2 }) { server in
-            let idle = [try LoopbackSocket(port: server.port), try LoopbackSocket(port: server.port)]
-            let refused = try await eventually { try await server.curl("/health").status != 0 }
+            let refused = try await eventually {
+                // Anew for each try: the server ends those that stay silent too long.
+                let idle = [try LoopbackSocket(port: server.port), try LoopbackSocket(port: server.port)]
+                defer { idle.forEach { $0.end() } }
+                return try await server.curl("/health").status != 0
+            }
             #expect(refused)
-            idle.forEach { $0.end() }
             let served = try await eventually { try await server.curl("/health").status == 0 }
             #expect(served)
         }
