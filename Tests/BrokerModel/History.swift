@@ -37,7 +37,7 @@ private final class Incarnation {
         administration = Administration(broker, store: store)
         let hasEnded = hasEnded
         running = Task { [broker] in
-            defer { hasEnded.store(true, ordering: .sequentiallyConsistent) }
+            defer { hasEnded.set() }
             try await broker.run()
         }
     }
@@ -88,9 +88,7 @@ private struct MortalClock: Clock {
 /// What a task says to those outside of it.
 final class Flag: Sendable {
     private let value = Atomic(false)
-    func store(_ new: Bool, ordering _: AtomicUpdateOrdering = .sequentiallyConsistent) {
-        value.store(new, ordering: .sequentiallyConsistent)
-    }
+    func set() { value.store(true, ordering: .sequentiallyConsistent) }
     var isSet: Bool { value.load(ordering: .sequentiallyConsistent) }
 }
 

@@ -69,7 +69,7 @@ struct PunnetModel: ParsableCommand {
                     image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: "/blank",
                     commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
                     checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256)))
-            isDone.store(true)
+            isDone.set()
         }
         while !isDone.isSet { JobLoop.drain {} }
         // Drawn at random for every database, which no seed decides.
