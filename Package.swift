@@ -70,7 +70,7 @@ let package = Package(
         .executableTarget(
             name: "punnet-bench",
             dependencies: [
-                "Broker", "DesktopStore", "XenHypervisor", "Hypervisor", "DesktopModel", logging, arguments,
+                "Broker", "DesktopStore", "XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", logging, arguments,
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ]),
         .executableTarget(
@@ -80,16 +80,19 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/BrokerModel", exclude: ["Mutants"]),
+        .target(name: "HypervisorContract", dependencies: ["Hypervisor", "DesktopModel"], path: "Tests/HypervisorContract"),
 
         .testTarget(name: "DesktopModelTests", dependencies: ["DesktopModel"]),
-        .testTarget(name: "HypervisorTests", dependencies: ["Hypervisor", "DesktopModel"]),
+        .testTarget(name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorContract", "DesktopModel"]),
         .testTarget(name: "IdentityTests", dependencies: ["Identity"]),
         .testTarget(
             name: "DesktopStoreTests", dependencies: ["DesktopStore", "DesktopModel", .product(name: "GRDB", package: "GRDB.swift")]),
         .testTarget(name: "XenLightTests", dependencies: ["XenLight"]),
         .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
-        .testTarget(name: "XenHypervisorTests", dependencies: ["XenHypervisor", "Hypervisor", "DesktopModel", "Identity", "Libvirt", logging]),
-        .testTarget(name: "XenLabTests"),
+        .testTarget(
+            name: "XenHypervisorTests",
+            dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging]),
+        .testTarget(name: "XenLabTests", dependencies: ["HypervisorContract"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
         .testTarget(

@@ -9,20 +9,26 @@ public protocol DomainHost: Sendable {
     ///
     /// On failure nothing of it is left behind. A domain of the same UUID that is already there: `alreadyExists`.
     func create(_ plan: DomainPlan) async throws(HypervisorError)
-    /// Builds the domain from a memory save and leaves it paused. Seconds.
+    /// Builds the domain from a memory save and leaves it paused; name, UUID, card and disk are the plan's. Seconds.
+    ///
+    /// A save may be restored many times, also at once. It fails as `create` does.
     func restore(_ plan: DomainPlan, from save: String) async throws(HypervisorError)
     /// Writes the memory of a running domain to a new file and leaves the domain suspended; destroy it then. Seconds.
+    ///
+    /// A file that is there stays as it is: `alreadyExists`. A domain that does not run, or is being saved: `failed`. No file is left then.
     func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError)
     /// Stops its virtual CPUs. A domain that is gone: `noSuchDomain`.
     func pause(_ domain: DomainUUID) async throws(HypervisorError)
     /// Lets it run. A domain that is gone: `noSuchDomain`.
     func unpause(_ domain: DomainUUID) async throws(HypervisorError)
-    /// Ends it at once and waits until it holds no memory. A domain that is gone is no error.
+    /// Ends it at once and waits until it holds no memory. A domain that is gone is no error. One that is being built is ended, and its
+    /// building then fails; or it is not there yet, and is built.
     func destroy(_ domain: DomainUUID) async throws(HypervisorError)
     /// Every domain there is but dom0, foreign ones included.
     func domains() async throws(HypervisorError) -> [RunningDomain]
     func capacity() async throws(HypervisorError) -> HostCapacity
-    /// Tells when a domain shuts down, crashes or is gone; it begins with what is so when it is first asked for. One reader.
+    /// Tells when a domain shuts down, crashes or is gone, each once and in their order; it begins with what is so when it is first asked
+    /// for. Nothing is told of what this host is asked to end, to save, or could not build. One reader.
     var events: AsyncStream<DomainEvent> { get }
 }
 

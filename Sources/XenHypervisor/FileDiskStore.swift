@@ -4,6 +4,7 @@ import Hypervisor
 import Identity
 import Libvirt
 import Logging
+import Synchronization
 
 /// Overlays and golden disks as files in the data folder; blank overlays are made by libvirt's storage pool.
 ///
@@ -38,6 +39,8 @@ public final class FileDiskStore: DiskStore {
     /// Overlays are small and must not wait while a golden disk is copied.
     private let overlayLane = BlockingLane("disks.overlays")
     private let imageLane = BlockingLane("disks.images")
+    /// Versions that are being taken in: two at once would sweep away each other's files.
+    private let takingIn = Mutex<Set<String>>([])
 
     /// Makes the folders, where they are missing.
     public init(_ settings: Settings, logger: Logger) throws(HypervisorError) {
@@ -84,6 +87,8 @@ public final class FileDiskStore: DiskStore {
         _ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(HypervisorError) -> StoredImage {
         let files = try VersionFiles(folder: settings.images, image: name, version: version)
+        guard takingIn.withLock({ $0.insert(files.blank).inserted }) else { throw .alreadyExists(name: files.blank) }
+        defer { takingIn.withLock { _ = $0.remove(files.blank) } }
         for path in files.finished where access(path, F_OK) == 0 { throw .alreadyExists(name: path) }
         try await sweep(files.partial)
         do throws(HypervisorError) {

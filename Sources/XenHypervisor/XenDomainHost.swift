@@ -32,6 +32,8 @@ public final class XenDomainHost: DomainHost {
         var known: [DomainUUID: DomainID] = [:]
         /// Domains being built: their UUID is taken.
         var building: Set<DomainUUID> = []
+        /// Domains being saved, each by one call.
+        var saving: Set<DomainUUID> = []
         /// Domains that end because someone asked: their death is no event.
         var ending: Set<DomainUUID> = []
     }
@@ -91,19 +93,23 @@ public final class XenDomainHost: DomainHost {
     }
 
     public func save(_ domain: DomainUUID, to path: String) async throws(HypervisorError) {
+        guard books.state.withLock({ $0.saving.insert(domain).inserted }) else {
+            throw .failed(call: "save", code: 0, detail: "domain \(domain) is being saved already")
+        }
+        defer { books.state.withLock { _ = $0.saving.remove(domain) } }
         try await slow.run { [self] (xen) throws(HypervisorError) in
-            let id = try find(domain, xen)
+            guard let found = try lookUp(domain, xen), !found.isDying else { throw .noSuchDomain(domain) }
             let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             guard file >= 0 else { throw FileFailure.error("open", path) }
             defer { close(file) }
-            do throws(XenError) {
-                try xen.save(id, to: file)
+            do throws(HypervisorError) {
+                // libxl would wait a minute for the guest's answer.
+                guard !found.isPaused, found.shutdown == nil else {
+                    throw .failed(call: "save", code: 0, detail: "domain \(domain) does not run")
+                }
+                try Self.translating(domain) { () throws(XenError) in try xen.save(found.id, to: file) }
+                guard fsync(file) == 0 else { throw FileFailure.error("fsync", path) }
             } catch {
-                unlink(path)
-                throw Self.translate(error, domain)
-            }
-            guard fsync(file) == 0 else {
-                let error = FileFailure.error("fsync", path)
                 unlink(path)
                 throw error
             }

@@ -1,6 +1,7 @@
 import DesktopModel
 import Glibc
 import Hypervisor
+import HypervisorContract
 import Logging
 import Subprocess
 import Synchronization
@@ -18,7 +19,8 @@ final class Rig: Sendable {
     /// Of these trials alone, so that no desktop of the appliance is ever taken for one of them.
     static let installation: UInt64 = 0x7075_6e6e_6574_2d62
 
-    let host: XenDomainHost
+    let host: any DomainHost
+    let events: EventLog
     let disks: FileDiskStore
     let network: any AddressBook
     let boot: BootMode
@@ -26,6 +28,12 @@ final class Rig: Sendable {
     let subnet: IPv4Subnet
     private let image: StoredImage
     private let ramdisk: String
+    private let hostSettings: XenDomainHost.Settings
+    private let networkSettings: NetworkSettings
+    private let logger: Logger
+    /// Further connections to Xen; they live until the next sweep.
+    let further = Mutex<[XenDomainHost]>([])
+    private let number = Mutex<UInt32>(0)
     /// How long each guest's console log was before the guest: Xen appends to what an earlier trial left.
     private let consoleStarts = Mutex<[String: Int]>([:])
 
@@ -40,13 +48,15 @@ final class Rig: Sendable {
             ? .libvirt(uri: "network:///system", network: "punnet")
             : .bridge(hostsFile: "\(work)/hosts", processFile: "\(work)/dnsmasq.pid")
         let settings = NetworkSettings(mode: mode, subnet: subnet, guardFolder: guardFolder)
-        network = usesLibvirt ? LibvirtNetwork(settings, logger: logger) : BridgeNetwork(settings, logger: logger)
+        network = Self.network(settings, logger)
         let maker: FileDiskStore.OverlayMaker =
             usesLibvirt ? .storagePool(uri: "storage:///system", name: "punnet-bench") : .qemuImg
         disks = try FileDiskStore(
             FileDiskStore.Settings(images: "\(work)/images", desktops: "\(work)/desktops", overlayMaker: maker), logger: logger)
-        host = try XenDomainHost(
-            XenDomainHost.Settings(bridge: settings.bridge, portScript: settings.portScript, slowOperations: 2), logger: logger)
+        let hostSettings = XenDomainHost.Settings(bridge: settings.bridge, portScript: settings.portScript, slowOperations: 2)
+        host = try XenDomainHost(hostSettings, logger: logger)
+        events = EventLog(host.events)
+        (self.hostSettings, networkSettings, self.logger) = (hostSettings, settings, logger)
         // What a trial that was killed left behind.
         for domain in try await host.domains() where domain.uuid.installation == Self.installation {
             try await host.destroy(domain.uuid)
@@ -63,6 +73,25 @@ final class Rig: Sendable {
             as: "bench", version: 1) { _, _ in }
         ramdisk = "\(work)/guest.initrd"
         try Guest.ramdisk(over: "\(image)/initrd.img").write(to: ramdisk)
+    }
+
+    private static func network(_ settings: NetworkSettings, _ logger: Logger) -> any AddressBook {
+        switch settings.mode {
+        case .libvirt: LibvirtNetwork(settings, logger: logger)
+        case .bridge: BridgeNetwork(settings, logger: logger)
+        }
+    }
+
+    /// The same network, and the same Xen, as a daemon that is started anew has them.
+    func newNetwork() -> any AddressBook { Self.network(networkSettings, logger) }
+    func newHost() throws -> XenDomainHost { try XenDomainHost(hostSettings, logger: logger) }
+
+    /// Another each time.
+    func nextNumber() -> UInt32 {
+        number.withLock { number in
+            number += 1
+            return number
+        }
     }
 
     /// A plan for one guest, with its overlay laid.

@@ -2,6 +2,7 @@ import ArgumentParser
 import DesktopModel
 import Glibc
 import Hypervisor
+import HypervisorContract
 import Logging
 import XenHypervisor
 
@@ -35,16 +36,25 @@ struct XenOptions: ParsableArguments {
 
 struct XenContract: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "contract", abstract: "Holds the real host of domains to what its protocol promises.")
+        commandName: "contract", abstract: "Holds what runs desktops, on real Xen, to what its protocols promise.",
+        discussion: "One line for each promise; the last line counts.")
     @OptionGroup var options: XenOptions
-    @Option(help: "Only the checks whose fact contains this text.")
+    @Option(help: "Only the promises whose fact contains this text.")
     var only = ""
 
     func run() async throws {
         let rig = try await options.rig()
-        let failures = await DomainContract(rig: rig, only: only).run()
+        var run = ContractRun(only: only)
+        await run.ask(DomainContract.checks) { try await DomainContract.keep($0, on: rig) }
+        let work = options.work
+        let disks = try await FileDiskRig(
+            rig.disks, images: "\(work)/images", desktops: "\(work)/desktops", work: work, golden: "\(work)/empty.qcow2")
+        await run.ask(DiskContract.checks) { try await DiskContract.keep($0, on: disks) }
+        try await disks.close()
+        await run.ask(AddressContract.checks) { try await AddressContract.keep($0, on: NetworkRig(rig: rig)) }
         await rig.clean()
-        if failures > 0 { throw ExitCode(1) }
+        print("\(run.kept) kept, \(run.broken) broken")
+        if run.broken > 0 || run.kept == 0 { throw ExitCode(1) }
     }
 }
 

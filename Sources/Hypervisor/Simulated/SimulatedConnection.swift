@@ -10,6 +10,8 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     private let server: SimulatedServer
     private let watcher: UInt64
     private let isCut = Mutex(false)
+    /// Versions that are being taken in.
+    private let takingIn = Mutex<Set<String>>([])
     /// Told before and after each deed; where it answers true, the daemon has been killed at that moment.
     private let isKilled: @Sendable () -> Bool
 
@@ -22,8 +24,9 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             let number = state.nextWatcher
             state.nextWatcher += 1
             state.watchers[number] = continuation
-            for (uuid, domain) in state.domains.sorted(by: { "\($0.key)" < "\($1.key)" }) where domain.activity == .shutDown {
-                continuation.yield(DomainEvent(uuid: uuid, kind: .shutDown))
+            for (uuid, domain) in state.domains.sorted(by: { "\($0.key)" < "\($1.key)" }) {
+                let told = domain.activity == .dying ? .died : domain.end
+                if let told { continuation.yield(DomainEvent(uuid: uuid, kind: told)) }
             }
             return number
         }
@@ -36,10 +39,14 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     }
 
     private enum Fate { case done, failure, lie, silence }
+    private typealias Deed<Answer> = @Sendable (inout SimulatedServer.State) -> Result<Answer, HypervisorError>
 
     /// Does one deed after its time has passed, unless a fault or the daemon's end comes between.
+    ///
+    /// What it begins with is seen by all from the first moment. Where it `endsAnyway`, its end needs no daemon any more.
     private func act<Answer: Sendable>(
-        _ call: String, takes time: ClosedRange<Int>, _ deed: @Sendable (inout SimulatedServer.State) -> Result<Answer, HypervisorError>
+        _ call: String, takes time: ClosedRange<Int>, beginsWith begin: Deed<Void>? = nil, endsAnyway: Bool = false,
+        _ deed: @escaping Deed<Answer>
     ) async throws(HypervisorError) -> Answer {
         await goOn()
         let (delay, fate) = server.state.withLock { state -> (Duration, Fate) in
@@ -51,8 +58,15 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             }
             return (delay, .done)
         }
+        let isDone = fate == .done || fate == .lie
+        if isDone, let begin { try carryOut(begin).get() }
         // A deed that has begun is not broken off with the task that asked for it.
-        await Task.detached { [clock = server.clock] in try? await clock.sleep(for: delay) }.value
+        let passing = Task.detached { [self] () -> Result<Answer, HypervisorError>? in
+            try? await server.clock.sleep(for: delay)
+            return isDone && endsAnyway ? carryOut(deed) : nil
+        }
+        if begin != nil { await goOn() }
+        let ended = await passing.value
         await goOn()
         switch fate {
         case .silence:
@@ -65,15 +79,20 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         case .done, .lie:
             break
         }
+        let answer = ended ?? carryOut(deed)
+        await goOn()
+        if fate == .lie { throw .failed(call: call, code: -3, detail: "it was done and was to fail") }
+        return try answer.get()
+    }
+
+    private func carryOut<Answer>(_ deed: Deed<Answer>) -> Result<Answer, HypervisorError> {
         let (answer, deeds) = server.state.withLock { state -> (Result<Answer, HypervisorError>, [SimulatedServer.Deed]) in
             let answer = deed(&state)
             defer { state.deeds = [] }
             return (answer, state.deeds)
         }
         for deed in deeds { server.observer(deed) }
-        await goOn()
-        if fate == .lie { throw .failed(call: call, code: -3, detail: "it was done and was to fail") }
-        return try answer.get()
+        return answer
     }
 
     /// Returns only while the daemon lives.
@@ -89,58 +108,87 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     // MARK: Domains
 
     public func create(_ plan: DomainPlan) async throws(HypervisorError) {
-        let server = server
-        try await act("create", takes: 7_000_000...10_000_000) { state -> Result<Void, HypervisorError> in
-            Self.build(plan, bootsWithin: 20_000...60_000, &state, server)
-        }
+        try await build("create", plan, takes: 7_000_000...10_000_000, bootsWithin: 20_000...60_000, from: nil)
     }
 
     public func restore(_ plan: DomainPlan, from save: String) async throws(HypervisorError) {
-        let server = server
-        try await act("restore", takes: 7_000_000...15_000_000) { state -> Result<Void, HypervisorError> in
-            guard state.saves.contains(save) else { return .failure(.missingFile(path: save)) }
-            return Self.build(plan, bootsWithin: 1_500...2_000, &state, server)
-        }
+        try await build("restore", plan, takes: 7_000_000...15_000_000, bootsWithin: 1_500...2_000, from: save)
     }
 
-    public func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError) {
-        try await act("save", takes: 6_000_000...19_000_000) { state -> Result<Void, HypervisorError> in
-            guard let found = state.domains[domain] else { return .failure(.noSuchDomain(domain)) }
-            guard found.activity == .running else {
-                return .failure(.failed(call: "save", code: -1, detail: "'\(found.name)' does not run"))
+    /// A domain that is being built is listed from the first moment and holds its memory. Whole, it is paused; its RDP answers so many
+    /// milliseconds after it was first let run.
+    private func build(
+        _ call: String, _ plan: DomainPlan, takes time: ClosedRange<Int>, bootsWithin boot: ClosedRange<Int>, from save: String?
+    ) async throws(HypervisorError) {
+        let server = server
+        let begin: Deed<Void> = { state in
+            var domain = SimulatedServer.Domain(name: plan.name, overlay: plan.overlay, memory: plan.profile.memory, activity: .paused)
+            let needed: [(String?, SimulatedServer.File.Kind)] = [
+                (save, .other), (plan.kernel, .kernel), (plan.ramdisk, .ramdisk), (plan.overlay, .disk),
+            ]
+            for case (let path?, let kind) in needed {
+                guard let file = state.file(at: path, saidToBe: kind) else { return .failure(.missingFile(path: path)) }
+                if path == save {
+                    guard case .save(let saved) = file.kind else {
+                        return .failure(.failed(call: call, code: -3, detail: "'\(path)' is no save"))
+                    }
+                    domain.hasRun = saved.hasRun
+                } else if file.kind != kind {
+                    return .failure(.failed(call: call, code: -3, detail: "'\(path)' is not what it should be"))
+                }
             }
-            guard state.saves.insert(file).inserted else { return .failure(.alreadyExists(name: file)) }
-            state.domains[domain]?.activity = .shutDown
+            guard state.domains[plan.uuid] == nil else { return .failure(.alreadyExists(name: plan.name)) }
+            let used = state.domains.values.reduce(server.controlMemory) { $0 + $1.memory }
+            guard used + plan.profile.memory <= server.totalMemory else {
+                state.deeds.append(.hadNoMemory(plan.uuid))
+                return .failure(.outOfMemory(needed: plan.profile.memory))
+            }
+            domain.mac = plan.mac
+            domain.isBeingBuilt = true
+            domain.hangs = Double.random(in: 0..<1, using: &state.random) < state.faults.hangs
+            domain.bootTime = .milliseconds(Int.random(in: boot, using: &state.random))
+            state.domains[plan.uuid] = domain
+            state.answersAt[plan.address] = plan.uuid
+            state.deeds.append(.built(plan.uuid, overlay: plan.overlay))
+            return .success(())
+        }
+        try await act(call, takes: time, beginsWith: begin) { state -> Result<Void, HypervisorError> in
+            guard let domain = state.domains[plan.uuid], domain.isBeingBuilt, domain.activity != .dying else {
+                return .failure(.failed(call: call, code: -3, detail: "'\(plan.name)' was ended while it was built"))
+            }
+            state.domains[plan.uuid]?.isBeingBuilt = false
             return .success(())
         }
     }
 
-    /// A domain that is built is paused; its RDP answers so many milliseconds after it was first let run.
-    private static func build(
-        _ plan: DomainPlan, bootsWithin boot: ClosedRange<Int>, _ state: inout SimulatedServer.State, _ server: SimulatedServer
-    ) -> Result<Void, HypervisorError> {
-        guard state.domains[plan.uuid] == nil else { return .failure(.alreadyExists(name: plan.name)) }
-        guard OverlayName(fileName: plan.overlay).map(state.overlays.contains) == true else {
-            return .failure(.missingFile(path: plan.overlay))
+    public func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError) {
+        let server = server
+        let begin: Deed<Void> = { state in
+            guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
+            guard state.files[file] == nil else { return .failure(.alreadyExists(name: file)) }
+            guard found.activity == .running else {
+                return .failure(.failed(call: "save", code: -1, detail: "'\(found.name)' does not run"))
+            }
+            guard state.leftDisk() >= found.memory else { return .failure(.outOfDisk(path: file)) }
+            state.domains[domain]?.become(.shutDown, at: server.clock.now.offset)
+            state.files[file] = SimulatedServer.File(kind: .other, content: "half a save of \(domain)", size: found.memory)
+            return .success(())
         }
-        let used = state.domains.values.reduce(server.controlMemory) { $0 + $1.memory }
-        guard used + plan.profile.memory <= server.totalMemory else {
-            state.deeds.append(.hadNoMemory(plan.uuid))
-            return .failure(.outOfMemory(needed: plan.profile.memory))
+        try await act("save", takes: 6_000_000...19_000_000, beginsWith: begin) { state -> Result<Void, HypervisorError> in
+            guard let found = state.domains[domain], found.activity != .dying else {
+                state.files[file] = nil
+                return .failure(.failed(call: "save", code: -3, detail: "domain \(domain) was ended while it was saved"))
+            }
+            state.files[file] = SimulatedServer.File(kind: .save(of: found), content: "a save of \(domain)", size: found.memory)
+            return .success(())
         }
-        let hangs = Double.random(in: 0..<1, using: &state.random) < state.faults.hangs
-        state.domains[plan.uuid] = SimulatedServer.Domain(
-            name: plan.name, overlay: plan.overlay, memory: plan.profile.memory, activity: .paused,
-            bootTime: .milliseconds(Int.random(in: boot, using: &state.random)), hangs: hangs)
-        state.answersAt[plan.address] = plan.uuid
-        state.deeds.append(.built(plan.uuid, overlay: plan.overlay))
-        return .success(())
     }
 
     public func pause(_ domain: DomainUUID) async throws(HypervisorError) {
+        let clock = server.clock
         try await act("pause", takes: 80...200) { state -> Result<Void, HypervisorError> in
-            guard let found = state.domains[domain] else { return .failure(.noSuchDomain(domain)) }
-            if found.activity == .running { state.domains[domain]?.activity = .paused }
+            guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
+            if found.activity == .running { state.domains[domain]?.become(.paused, at: clock.now.offset) }
             state.deeds.append(.paused(domain))
             return .success(())
         }
@@ -149,9 +197,9 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     public func unpause(_ domain: DomainUUID) async throws(HypervisorError) {
         let clock = server.clock
         try await act("unpause", takes: 110...300) { state -> Result<Void, HypervisorError> in
-            guard let found = state.domains[domain] else { return .failure(.noSuchDomain(domain)) }
+            guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
             if found.activity == .paused {
-                state.domains[domain]?.activity = .running
+                state.domains[domain]?.become(.running, at: clock.now.offset)
                 state.domains[domain]?.runs += 1
                 if found.answersFrom == nil, !found.hangs {
                     state.domains[domain]?.answersFrom = clock.now.offset + found.bootTime
@@ -163,7 +211,16 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     }
 
     public func destroy(_ domain: DomainUUID) async throws(HypervisorError) {
-        try await act("destroy", takes: 300_000...2_000_000) { state -> Result<Void, HypervisorError> in
+        let (clock, watcher) = (server.clock, watcher)
+        // What is dying dies, whatever becomes of the daemon; and others than this one are told.
+        let begin: Deed<Void> = { state in
+            guard let found = state.domains[domain], found.activity != .dying else { return .success(()) }
+            state.domains[domain]?.become(.dying, at: clock.now.offset)
+            state.tell(domain, .died, except: watcher)
+            return .success(())
+        }
+        try await act("destroy", takes: 300_000...2_000_000, beginsWith: begin, endsAnyway: true) {
+            state -> Result<Void, HypervisorError> in
             if state.domains.removeValue(forKey: domain) != nil { state.deeds.append(.destroyed(domain)) }
             return .success(())
         }
@@ -193,34 +250,57 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
 
     public func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String {
         try await act("copy", takes: 100_000...200_000) { state -> Result<String, HypervisorError> in
-            guard state.overlays.insert(overlay).inserted else { return .failure(.alreadyExists(name: overlay.fileName)) }
+            let path = overlay.fileName
+            guard let file = state.file(at: blank, saidToBe: .disk) else { return .failure(.missingFile(path: blank)) }
+            guard state.files[path] == nil else { return .failure(.alreadyExists(name: path)) }
+            let size = ByteCount.kibibytes(196)
+            guard state.leftDisk() >= size else { return .failure(.outOfDisk(path: path)) }
+            state.files[path] = SimulatedServer.File(kind: .disk, content: file.content, size: size)
             state.deeds.append(.laid(overlay))
-            return .success(overlay.fileName)
+            return .success(path)
         }
     }
 
     public func removeOverlay(_ overlay: OverlayName) async throws(HypervisorError) {
         try await act("unlink", takes: 1_000...10_000) { state -> Result<Void, HypervisorError> in
-            if state.overlays.remove(overlay) != nil { state.deeds.append(.removed(overlay)) }
+            if state.files.removeValue(forKey: overlay.fileName) != nil { state.deeds.append(.removed(overlay)) }
             return .success(())
         }
     }
 
     public func overlays() async throws(HypervisorError) -> [OverlayName] {
-        try await act("readdir", takes: 1_000...2_000) { state in .success(state.overlays.sorted { $0.fileName < $1.fileName }) }
+        try await act("readdir", takes: 1_000...2_000) { state in
+            .success(state.files.keys.sorted().compactMap { OverlayName(fileName: $0) })
+        }
     }
 
     public func takeIn(
         _ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(HypervisorError) -> StoredImage {
-        throw .missingFile(path: image.disk)
+        let stored = try SimulatedImage(name, version)
+        guard takingIn.withLock({ $0.insert(stored.blank).inserted }) else { throw .alreadyExists(name: stored.blank) }
+        defer { takingIn.withLock { _ = $0.remove(stored.blank) } }
+        let (answer, total) = try await act("copy", takes: 20_000_000...60_000_000) {
+            state -> Result<(StoredImage, ByteCount), HypervisorError> in
+            stored.takeIn(image, &state)
+        }
+        progress(total, total)
+        return answer
     }
 
-    public func removeImage(_ name: String, version: Int) async throws(HypervisorError) {}
+    public func removeImage(_ name: String, version: Int) async throws(HypervisorError) {
+        let stored = try SimulatedImage(name, version)
+        try await act("unlink", takes: 1_000...10_000) { state -> Result<Void, HypervisorError> in
+            for path in stored.all { state.files[path] = nil }
+            return .success(())
+        }
+    }
 
     public func space() async throws(HypervisorError) -> DiskSpace {
-        try await act("statvfs", takes: 100...200) { _ in
-            .success(DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero))
+        let total = server.disk.total
+        return try await act("statvfs", takes: 100...200) { state in
+            let overlays = state.files.filter { OverlayName(fileName: $0.key) != nil }.values.reduce(.zero) { $0 + $1.size }
+            return .success(DiskSpace(total: total, free: state.leftDisk(), overlays: overlays))
         }
     }
 

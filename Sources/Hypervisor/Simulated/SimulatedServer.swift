@@ -11,6 +11,14 @@ public final class SimulatedServer: Sendable {
         public var overlay: String
         public var memory: ByteCount
         public var activity: RunningDomain.Activity
+        public var mac: MACAddress?
+        /// How it ended by itself; nil while it has not, and where it was saved.
+        public var end: DomainEvent.Kind?
+        /// Listed already, and not yet whole.
+        public var isBeingBuilt = false
+        /// How long its guest has run until now, also before it was saved; and since when it runs.
+        public var hasRun = Duration.zero
+        public var runsSince: Duration?
         /// How long it takes from its first run until its RDP answers.
         public var bootTime = Duration.zero
         /// How often its virtual CPUs were let run.
@@ -21,6 +29,34 @@ public final class SimulatedServer: Sendable {
         public var answersFrom: Duration?
         /// Whose guest has stopped doing anything.
         public var hangs = false
+
+        mutating func become(_ activity: RunningDomain.Activity, at now: Duration) {
+            if let since = runsSince { hasRun += now - since }
+            runsSince = activity == .running ? now : nil
+            self.activity = activity
+        }
+    }
+
+    /// A file, as far as the twin cares.
+    public struct File: Hashable, Sendable {
+        public enum Kind: Hashable, Sendable {
+            /// A golden disk, a blank overlay, a desktop's overlay.
+            case disk
+            case kernel, ramdisk
+            /// The memory of a domain.
+            case save(of: Domain)
+            case other
+        }
+
+        public var kind: Kind
+        /// What tells it from files that are no copies of it.
+        public var content: String
+        public var size: ByteCount
+        public init(kind: Kind, content: String, size: ByteCount) {
+            self.kind = kind
+            self.content = content
+            self.size = size
+        }
     }
 
     /// Something that a daemon has done to the server.
@@ -51,21 +87,42 @@ public final class SimulatedServer: Sendable {
     struct State {
         var random: SplitMix
         var domains: [DomainUUID: Domain] = [:]
-        var overlays: Set<OverlayName> = []
-        /// The files of memory that were saved.
-        var saves: Set<String> = []
+        /// By their paths, overlays by their names alone.
+        var files: [String: File] = [:]
+        /// What its disk has for all of these.
+        var freeDisk: ByteCount
         var faults = Faults()
         var watchers: [UInt64: AsyncStream<DomainEvent>.Continuation] = [:]
         var nextWatcher: UInt64 = 1
         var answersAt: [IPv4Address: DomainUUID] = [:]
         /// What the call at hand has done.
         var deeds: [Deed] = []
+
+        /// What lies at a path. A file outside of the server's own folder that was never told of is taken to be what it is said to be.
+        func file(at path: String, saidToBe kind: File.Kind) -> File? {
+            if let file = files[path] { return file }
+            guard path.hasPrefix("/"), !path.hasPrefix(SimulatedServer.folder) else { return nil }
+            return File(kind: kind, content: path, size: .mebibytes(kind == .disk ? 640 : 16))
+        }
+
+        /// What is left on its disk.
+        func leftDisk() -> ByteCount { max(.zero, files.values.reduce(freeDisk) { $0 - $1.size }) }
+
+        /// Tells all that are connected, or all but the one that has asked for it.
+        func tell(_ uuid: DomainUUID, _ kind: DomainEvent.Kind, except asking: UInt64? = nil) {
+            for (number, watcher) in watchers where number != asking { watcher.yield(DomainEvent(uuid: uuid, kind: kind)) }
+        }
     }
+
+    /// Where its own files lie: images, and what tests put there.
+    public static let folder = "/simulated/"
 
     public let clock: SimulatedClock
     public let plan: AddressPlan
     public let totalMemory: ByteCount
     public let controlMemory: ByteCount
+    /// What its disk has before anything is laid on it.
+    public let disk: DiskSpace
     let state: Mutex<State>
     /// Told of each deed when it is done.
     let observer: @Sendable (Deed) -> Void
@@ -73,40 +130,57 @@ public final class SimulatedServer: Sendable {
     public init(
         seed: UInt64, clock: SimulatedClock, plan: AddressPlan, totalMemory: ByteCount = .gibibytes(6),
         controlMemory: ByteCount = .gibibytes(2),
+        disk: DiskSpace = DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero),
         observer: @escaping @Sendable (Deed) -> Void = { _ in }
     ) {
         self.clock = clock
         self.plan = plan
         self.totalMemory = totalMemory
         self.controlMemory = controlMemory
+        self.disk = disk
         self.observer = observer
-        state = Mutex(State(random: SplitMix(seed: seed)))
+        state = Mutex(State(random: SplitMix(seed: seed), freeDisk: disk.free))
     }
 
     public var domains: [DomainUUID: Domain] { state.withLock { $0.domains } }
-    public var overlays: Set<OverlayName> { state.withLock { $0.overlays } }
+    public var overlays: Set<OverlayName> { state.withLock { Set($0.files.keys.compactMap { OverlayName(fileName: $0) }) } }
+    public var files: [String: File] { state.withLock { $0.files } }
 
     public func setFaults(_ faults: Faults) { state.withLock { $0.faults = faults } }
 
     /// Starts a domain of somebody else's.
     public func addForeign(_ uuid: DomainUUID, name: String, memory: ByteCount) {
-        state.withLock { $0.domains[uuid] = Domain(name: name, overlay: "", memory: memory, activity: .running) }
+        let now = clock.now.offset
+        state.withLock { state in
+            state.domains[uuid] = Domain(name: name, overlay: "", memory: memory, activity: .paused)
+            state.domains[uuid]?.become(.running, at: now)
+        }
     }
+
+    /// Somebody puts a file on its disk, changes one, or takes one away.
+    public func setFile(_ path: String, _ file: File?) { state.withLock { $0.files[path] = file } }
+
+    /// Others have left only so much of its disk, before anything is laid on it.
+    public func setFreeDisk(_ free: ByteCount) { state.withLock { $0.freeDisk = free } }
 
     /// A guest switches itself off, asks to be started anew or crashes; one that does not run does nothing.
     public func guestEnds(_ uuid: DomainUUID, _ kind: DomainEvent.Kind) {
+        let now = clock.now.offset
         state.withLock { state in
             guard state.domains[uuid]?.activity == .running else { return }
-            if kind == .died { state.domains[uuid] = nil } else { state.domains[uuid]?.activity = .shutDown }
-            Self.tell(&state, uuid, kind)
+            if kind == .died { state.domains[uuid] = nil }
+            state.domains[uuid]?.become(.shutDown, at: now)
+            state.domains[uuid]?.end = kind
+            state.tell(uuid, kind)
         }
     }
 
     /// Somebody ends a domain behind the daemon's back.
     public func endFromOutside(_ uuid: DomainUUID) {
         state.withLock { state in
-            guard state.domains.removeValue(forKey: uuid) != nil else { return }
-            Self.tell(&state, uuid, .died)
+            // The death of one that is dying already has been told.
+            guard let domain = state.domains.removeValue(forKey: uuid), domain.activity != .dying else { return }
+            state.tell(uuid, .died)
         }
     }
 
@@ -138,10 +212,6 @@ public final class SimulatedServer: Sendable {
         }
         guard let answer else { throw .unavailable("nothing answers at \(address)") }
         return answer
-    }
-
-    static func tell(_ state: inout State, _ uuid: DomainUUID, _ kind: DomainEvent.Kind) {
-        for watcher in state.watchers.values { watcher.yield(DomainEvent(uuid: uuid, kind: kind)) }
     }
 }
 

@@ -1,0 +1,34 @@
+import Glibc
+import HypervisorContract
+
+/// Asks for promises one after the other, and prints a line for each.
+struct ContractRun {
+    /// Checks whose fact does not contain it are left out.
+    let only: String
+    private(set) var kept = 0
+    private(set) var broken = 0
+
+    init(only: String) { self.only = only }
+
+    mutating func ask<Rig>(_ checks: [ContractCheck<Rig>], _ keep: (ContractCheck<Rig>) async throws -> Void) async {
+        for check in checks where only.isEmpty || check.fact.contains(only) {
+            let clock = ContinuousClock()
+            let began = clock.now
+            do {
+                try await keep(check)
+                kept += 1
+                print("ok      \(check.fact) (\(Self.seconds(clock.now - began)) s)")
+            } catch {
+                broken += 1
+                print("FAILED  \(check.fact): \(error)")
+            }
+            fflush(nil)
+        }
+    }
+
+    private static func seconds(_ duration: Duration) -> String {
+        let millis = Int(duration / .milliseconds(1))
+        let rest = String(millis % 1000)
+        return "\(millis / 1000).\(String(repeating: "0", count: 3 - rest.count))\(rest)"
+    }
+}
