@@ -130,7 +130,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         }
         let hangs = Double.random(in: 0..<1, using: &state.random) < state.faults.hangs
         state.domains[plan.uuid] = SimulatedServer.Domain(
-            name: plan.name, overlay: plan.overlay, memory: plan.profile.memory, activity: .paused,
+            name: plan.name, overlay: plan.overlay, address: plan.address, memory: plan.profile.memory, activity: .paused,
             bootTime: .milliseconds(Int.random(in: boot, using: &state.random)), hangs: hangs)
         state.answersAt[plan.address] = plan.uuid
         state.deeds.append(.built(plan.uuid, overlay: plan.overlay))
@@ -185,7 +185,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             return .success(
                 HostCapacity(
                     totalMemory: server.totalMemory, freeMemory: server.totalMemory - used, controlMemory: server.controlMemory,
-                    processors: 2))
+                    processors: server.processors))
         }
     }
 
@@ -219,9 +219,8 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     public func removeImage(_ name: String, version: Int) async throws(HypervisorError) {}
 
     public func space() async throws(HypervisorError) -> DiskSpace {
-        try await act("statvfs", takes: 100...200) { _ in
-            .success(DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero))
-        }
+        let disk = server.disk
+        return try await act("statvfs", takes: 100...200) { _ in .success(disk) }
     }
 
     // MARK: Addresses

@@ -9,6 +9,8 @@ public final class SimulatedServer: Sendable {
     public struct Domain: Hashable, Sendable {
         public var name: String
         public var overlay: String
+        /// Where its guest is reached; nil where that is none of the twin's business.
+        public var address: IPv4Address?
         public var memory: ByteCount
         public var activity: RunningDomain.Activity
         /// How long it takes from its first run until its RDP answers.
@@ -66,19 +68,25 @@ public final class SimulatedServer: Sendable {
     public let plan: AddressPlan
     public let totalMemory: ByteCount
     public let controlMemory: ByteCount
+    public let processors: Int
+    /// What its disk has; overlays take nothing of it.
+    public let disk: DiskSpace
     let state: Mutex<State>
     /// Told of each deed when it is done.
     let observer: @Sendable (Deed) -> Void
 
     public init(
         seed: UInt64, clock: SimulatedClock, plan: AddressPlan, totalMemory: ByteCount = .gibibytes(6),
-        controlMemory: ByteCount = .gibibytes(2),
+        controlMemory: ByteCount = .gibibytes(2), processors: Int = 2,
+        disk: DiskSpace = DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero),
         observer: @escaping @Sendable (Deed) -> Void = { _ in }
     ) {
         self.clock = clock
         self.plan = plan
         self.totalMemory = totalMemory
         self.controlMemory = controlMemory
+        self.processors = processors
+        self.disk = disk
         self.observer = observer
         state = Mutex(State(random: SplitMix(seed: seed)))
     }
