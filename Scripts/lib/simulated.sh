@@ -112,12 +112,14 @@ simulated_begin() {
     shift 2
     setsid "$@" >>"$run/$name.log" 2>&1 </dev/null &
     echo $! >"$run/$name.pid"
+    # Until then the process is this script's own copy.
+    until simulated_lives "$run" "$name" || ! kill -0 $! 2>/dev/null; do sleep 0.01; done
 }
 
 # Whether the program that was started under this name still runs; a process that took over its id does not name the folder.
 simulated_lives() {
     local pid
-    pid=$(cat "$1/$2.pid" 2>/dev/null) && [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$1/"
+    pid=$(cat "$1/$2.pid" 2>/dev/null) && [ -n "$pid" ] && cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' ' ' | grep -qF "$1/"
 }
 
 simulated_stop() {

@@ -112,9 +112,15 @@ extension HTTPLine {
     /// Asks for a message; a problem is thrown.
     func message<Message: Decodable>(_ method: HTTPMethod, _ path: String, _ body: any Encodable & Sendable) async throws -> Message {
         let answer = try await ask(method, path, body)
-        guard (200..<300).contains(answer.status) else { throw try JSONDecoder().decode(Problem.self, from: answer.body) }
+        guard (200..<300).contains(answer.status) else {
+            throw Refusal(description: try JSONDecoder().decode(Problem.self, from: answer.body).detail)
+        }
         return try JSONDecoder().decode(Message.self, from: answer.body)
     }
+}
+
+private struct Refusal: Error, CustomStringConvertible {
+    let description: String
 }
 
 private func complain(_ line: String) {
