@@ -163,7 +163,9 @@ private final class Appliance {
     }
 
     func desktops() async throws -> [Desktop] {
-        try JSONDecoder().decode([Desktop].self, from: Data(try await punnet(["desktop", "list", "--json"]).output.utf8))
+        let list = try await punnet(["desktop", "list", "--json"])
+        try #require(list.status == 0, "\(list.errors)")
+        return try JSONDecoder().decode([Desktop].self, from: Data(list.output.utf8))
     }
 
     /// Waits until the desktops are so.

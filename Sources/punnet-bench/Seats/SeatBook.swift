@@ -9,6 +9,7 @@ final class SeatBook: Sendable {
         case handedOut = "hand-outs"
         case waited = "waits"
         case linked = "links"
+        case linkFailed = "links that did not come about and were tried again"
         case loggedOff = "log-offs"
         case closed = "closed windows"
         case linkLost = "lost links"

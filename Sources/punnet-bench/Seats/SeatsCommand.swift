@@ -14,7 +14,7 @@ struct SeatsCommand: AsyncParsableCommand {
             Each seat is enrolled anew, claims a desktop over HTTPS with the appliance's key pinned, goes through the relay with its ticket, and \
             shakes hands with the desktop over TLS, whose certificate must be the announced one. Some lose their link and claim their session back, \
             some lose their power. It ends with figures on standard output; exit code 1 where anything was seen that must not be: a desktop \
-            given to two, a session not given back, a wrong certificate, a good ticket refused.
+            given to two, a session not given back, a wrong certificate, a link that did not come about five times in a row.
             """)
 
     @Option(help: "The appliance's control socket.")

@@ -24,6 +24,9 @@ struct SimulatedSeat: Sendable {
     /// Whether a further session may begin.
     let mayBegin: @Sendable () -> Bool
 
+    /// How often a link is tried before it is a failure.
+    private static let mostTries = 5
+
     private enum Leaving { case logOff, close, loseLink, losePower }
 
     /// Lives until it is cancelled, or no further session may begin.
@@ -82,13 +85,25 @@ struct SimulatedSeat: Sendable {
         var (lease, claimed) = (first.lease, first.claimed)
         var mayLoseLink = true
         var links = 0
+        var tries = 0
         while true {
             let link: DesktopLink
             do throws(DesktopLink.Failure) {
                 link = try await open(lease)
             } catch {
-                return await failed(lease, error, news)
+                tries += 1
+                note(error, of: lease, try: tries)
+                guard tries < Self.mostTries else {
+                    await end(lease, "closed")
+                    return false
+                }
+                await rest(Double(tries))
+                guard let again = await claim(bootID, news, resuming: lease) else { return false }
+                if !again.lease.resumed { book.note(.endedByServer) }
+                (lease, claimed) = (again.lease, again.claimed)
+                continue
             }
+            tries = 0
             book.linked(name, to: lease.desktop, after: lease.resumed ? nil : claimed.duration(to: .now))
             links += 1
             link.onEnd { [links] in Task { await news.post(.linkOver(link: links)) } }
@@ -242,16 +257,14 @@ struct SimulatedSeat: Sendable {
             host: host, port: lease.relayPort, from: address, ticket: lease.ticket, fingerprint: lease.fingerprint.filter { $0 != ":" })
     }
 
-    /// There is no link; that is a failure unless the appliance has ended the session meanwhile.
-    private func failed(_ lease: LeaseMessage, _ error: DesktopLink.Failure, _ news: Mailbox) async -> Bool {
-        while let item = await news.next(until: .now + .milliseconds(300)) {
-            guard case .ended(lease.session) = item else { continue }
-            book.note(.endedByServer)
-            return false
+    /// There is no link. A machine that has stalled loses one at the door and gets the next; a certificate is wrong once and for all.
+    private func note(_ failure: DesktopLink.Failure, of lease: LeaseMessage, try number: Int) {
+        book.note(.linkFailed)
+        if case .wrongCertificate = failure {
+            book.fail("\(name) was given \(lease.desktop): \(failure)")
+        } else if number == Self.mostTries {
+            book.fail("\(name) has no link to \(lease.desktop) in session \(lease.session), tried \(number) times: \(failure)")
         }
-        book.fail("\(name) has no link to \(lease.desktop) in session \(lease.session): \(error)")
-        await end(lease, "closed")
-        return false
     }
 
     private func leave(_ link: DesktopLink, _ lease: LeaseMessage) async {
