@@ -21,7 +21,7 @@ import Testing
             #expect(try figure("log-offs") > 0)
             #expect(try figure("waits") > 0)
             #expect(try figure("lost links") > 0)
-            #expect(try figure("sessions claimed back") == figure("lost links"))
+            #expect(try figure("sessions claimed back") >= figure("lost links"))
             #expect(try figure("power cycles") > 0)
             #expect(try figure("requests without an answer") == 0)
             #expect(try figure("failures") == 0)
@@ -107,7 +107,7 @@ private final class Appliance {
         try Data(description.utf8).write(to: URL(fileURLWithPath: folder + "/image/image.json"))
         for words in [
             ["image", "add", folder + "/image"],
-            ["lab", "create", "room", "--image", "desktop", "--size", "\(desktops)", "--memory", "1GiB", "--vcpus", "2", "--grace", "5s"],
+            ["lab", "create", "room", "--image", "desktop", "--size", "\(desktops)", "--memory", "1GiB", "--vcpus", "2", "--grace", "30s"],
         ] {
             let done = try await appliance.punnet(words)
             try #require(done.status == 0, "\(words): \(done.errors)")
