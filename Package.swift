@@ -5,6 +5,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
+let tls: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -25,6 +26,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -38,6 +40,7 @@ let package = Package(
         .target(name: "Libvirt", dependencies: ["CLibvirt"]),
         .target(name: "Identity", dependencies: ["COpenSSL"]),
         .target(name: "Hypervisor", dependencies: ["DesktopModel"]),
+        .target(name: "SimulatedHypervisor", dependencies: ["Hypervisor", "Identity", tls, logging, lifecycle] + nio),
         .target(
             name: "XenHypervisor",
             dependencies: [
@@ -59,7 +62,8 @@ let package = Package(
         .executableTarget(
             name: "punnetd",
             dependencies: [
-                "Broker", "ControlServer", "XenHypervisor", "DesktopStore", "Identity", "Relay", "SystemdNotify", logging, lifecycle, arguments,
+                "Broker", "ControlAPI", "ControlServer", "XenHypervisor", "SimulatedHypervisor", "DesktopStore", "Identity", "Relay",
+                "SystemdNotify", logging, lifecycle, arguments,
                 .product(name: "Yams", package: "Yams"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ]),
@@ -70,9 +74,10 @@ let package = Package(
         .executableTarget(
             name: "punnet-bench",
             dependencies: [
-                "Broker", "DesktopStore", "XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", logging, arguments,
+                "Broker", "ControlAPI", "DesktopStore", "XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", tls, logging,
+                arguments, .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
-            ]),
+            ] + nio),
         .executableTarget(
             name: "punnet-model",
             dependencies: [
@@ -83,6 +88,11 @@ let package = Package(
         .target(name: "HypervisorContract", dependencies: ["Hypervisor", "DesktopModel"], path: "Tests/HypervisorContract"),
 
         .testTarget(name: "DesktopModelTests", dependencies: ["DesktopModel"]),
+        .testTarget(
+            name: "SimulatedHypervisorTests",
+            dependencies: [
+                "SimulatedHypervisor", "Hypervisor", "DesktopModel", "Identity", "punnetd", "punnet-relay", "punnet", "punnet-bench", logging,
+            ]),
         .testTarget(name: "HypervisorTests", dependencies: ["Hypervisor", "HypervisorContract", "DesktopModel"]),
         .testTarget(name: "IdentityTests", dependencies: ["Identity"]),
         .testTarget(

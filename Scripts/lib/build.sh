@@ -28,9 +28,9 @@ require_build_packages() {
 build_with() {
     local log
     log=$(mktemp)
-    swift build "$@" 2>&1 | tee "$log" | grep --line-buffered -E 'error:|warning: .*|Compiling|Build complete|Fetching' |
+    swift build "$@" 2>&1 | tee "$log" | grep --line-buffered -E 'error:|warning: .*|Compiling|Build (of product .* )?complete|Fetching' |
         awk '/Compiling/ { if (++n % 100 == 0) { print "  … " n " files"; fflush() } next } { print; fflush() }' || true
-    if ! grep -q 'Build complete!' "$log"; then
+    if ! grep -qE 'Build (of product .* )?complete!' "$log"; then
         grep -E 'error' -A 6 "$log" | head -n 80
         rm -f "$log"
         fail "the build failed"

@@ -20,14 +20,17 @@ public final class DesktopStore: Sendable {
     /// Opens the database, or makes it with its folder.
     ///
     /// An earlier version's database is brought up to date; before each step a consistent copy is kept as `<path>.before-<step>`. Blocks,
-    /// for as long as the file is large: it is looked through for damage. `clock` gives the calendar seconds that are written.
+    /// for as long as the file is large: it is looked through for damage. One that was made on another kind of server is refused, before
+    /// anything in it changes. `clock` gives the calendar seconds that are written.
     public convenience init(
-        path: String, clock: @escaping @Sendable () -> StoredSeconds = { StoredSeconds(time(nil)) }
+        path: String, server: ServerKind = .xen, clock: @escaping @Sendable () -> StoredSeconds = { StoredSeconds(time(nil)) }
     ) throws(StoreError) {
-        try self.init(path: path, clock: clock, migrations: StoreMigration.all)
+        try self.init(path: path, server: server, clock: clock, migrations: StoreMigration.all)
     }
 
-    init(path: String, clock: @escaping @Sendable () -> StoredSeconds, migrations: [StoreMigration]) throws(StoreError) {
+    init(
+        path: String, server: ServerKind = .xen, clock: @escaping @Sendable () -> StoredSeconds, migrations: [StoreMigration]
+    ) throws(StoreError) {
         let file = StoreFile(path: path)
         try file.prepare()
         do {
@@ -38,7 +41,7 @@ public final class DesktopStore: Sendable {
             pool = try DatabasePool(path: path, configuration: configuration)
             // GRDB lowers it to NORMAL when it turns the write-ahead log on, which is after the configuration's own preparation.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-            try Self.bringUpToDate(pool, file: file, migrations: migrations)
+            try Self.bringUpToDate(pool, file: file, server: server, migrations: migrations)
             installation = try pool.read { db in
                 guard let row = try Row.fetchOne(db, sql: "SELECT * FROM appliance") else {
                     throw StoreError.corrupt(path: path, detail: "it has no row in 'appliance'")
@@ -168,9 +171,8 @@ extension DesktopStore {
     }
 
     /// Refuses what is not ours, damaged or newer; keeps a copy before each migration of a database that is in use; migrates.
-    private static func bringUpToDate(_ pool: DatabasePool, file: StoreFile, migrations: [StoreMigration]) throws {
+    private static func bringUpToDate(_ pool: DatabasePool, file: StoreFile, server: ServerKind, migrations: [StoreMigration]) throws {
         var migrator = DatabaseMigrator()
-        for migration in migrations { migrator.registerMigration(migration.name) { try migration.run($0) } }
         let applied = try pool.read { [migrator] db in
             if let complaint = try String.fetchOne(db, sql: "PRAGMA quick_check(1)"), complaint != "ok" {
                 throw StoreError.corrupt(path: file.path, detail: complaint)
@@ -187,9 +189,26 @@ extension DesktopStore {
         }
         let known = Set(migrations.map(\.name))
         guard applied.isSubset(of: known) else { throw StoreError.newer(path: file.path, migrations: applied.subtracting(known).sorted()) }
+        if !applied.isEmpty {
+            let made = try pool.read { try madeOn($0, applied) }
+            guard made == server else { throw StoreError.otherServer(path: file.path, made: made, wanted: server) }
+        }
+        for migration in migrations {
+            migrator.registerMigration(migration.name) { db in
+                try migration.run(db)
+                guard applied.isEmpty, migration.name == StoreMigration.server.name else { return }
+                try db.execute(sql: "UPDATE appliance SET server = ?", arguments: [server.rawValue])
+            }
+        }
         for migration in migrations where !applied.contains(migration.name) {
             if !applied.isEmpty { try file.keepCopy(of: pool, before: migration.name) }
             try migrator.migrate(pool, upTo: migration.name)
         }
+    }
+
+    /// On which kind of server a database in use was made.
+    private static func madeOn(_ db: Database, _ applied: Set<String>) throws -> ServerKind {
+        guard applied.contains(StoreMigration.server.name), let row = try Row.fetchOne(db, sql: "SELECT * FROM appliance") else { return .xen }
+        return try StoredRow(row, of: "appliance").word("server")
     }
 }

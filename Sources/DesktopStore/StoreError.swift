@@ -1,3 +1,5 @@
+import DesktopModel
+
 /// Why the store could not be opened, read or written.
 public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The file system that holds the database has no room left. Nothing of the change was kept.
@@ -16,6 +18,8 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case corrupt(path: String, detail: String)
     /// The database was written by a later version, which made these changes to it that this one does not know.
     case newer(path: String, migrations: [String])
+    /// The room in it was made on another kind of server. Nothing was touched.
+    case otherServer(path: String, made: ServerKind, wanted: ServerKind)
     /// A file or folder could not be made or opened.
     case file(path: String, call: String, errno: Int32, reason: String)
     /// SQLite refused for another reason: its extended result code and message.
@@ -35,6 +39,9 @@ public enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .newer(let path, let migrations):
             "'\(path)' was written by a later version of Punnet (\(migrations.joined(separator: ", "))): install that version, or bring "
                 + "back the copy '\(path).before-\(migrations.first ?? "")'"
+        case .otherServer(let path, let made, let wanted):
+            "'\(path)' holds the room of a server of the kind '\(made.rawValue)', and '\(wanted.rawValue)' was asked for; nothing was touched: "
+                + "set 'hypervisor' to '\(made.rawValue)', or name another folder with 'data'"
         case .file(let path, let call, let errno, let reason): "\(call) of '\(path)' failed with errno \(errno): \(reason)"
         case .other(let code, let detail): "SQLite refused with code \(code): \(detail)"
         }

@@ -7,7 +7,12 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room)]
+    static let all = [StoreMigration(name: "1-room", run: room), server]
+
+    /// What runs the desktops: Xen, in every database that is older than the question.
+    static let server = StoreMigration(name: "2-server") {
+        try $0.execute(sql: "ALTER TABLE appliance ADD COLUMN server TEXT NOT NULL DEFAULT 'xen'")
+    }
 
     /// Everything that the first version keeps.
     ///

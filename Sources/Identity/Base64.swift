@@ -1,9 +1,9 @@
 import COpenSSL
 
 /// Base64 as RFC 4648 has it: the usual alphabet with padding, and the one for URLs without.
-enum Base64 {
+package enum Base64 {
     /// The usual alphabet, padded, in one line.
-    static func text(of bytes: [UInt8]) -> String {
+    package static func text(of bytes: [UInt8]) -> String {
         var text = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
         let length = EVP_EncodeBlock(&text, bytes, Int32(bytes.count))
         return String(decoding: text.prefix(Int(length)), as: UTF8.self)

@@ -71,9 +71,9 @@ struct ControlClient: Sendable {
                 var head = HTTPRequestHead(version: .http1_1, method: method, uri: "/api/v1/" + path)
                 head.headers = ["Host": "punnetd", "Connection": "close", "Content-Length": "\(payload?.readableBytes ?? 0)"]
                 if payload != nil { head.headers.add(name: "Content-Type", value: "application/json") }
-                try await outbound.write(.head(head))
-                if let payload { try await outbound.write(.body(.byteBuffer(payload))) }
-                try await outbound.write(.end(nil))
+                let body: [HTTPClientRequestPart] = payload.map { [.body(.byteBuffer($0))] } ?? []
+                // At once: an answer that needs no body may end the connection before the rest is written.
+                try await outbound.write(contentsOf: [.head(head)] + body + [.end(nil)])
                 for try await answer in inbound { return answer }
                 return nil
             }

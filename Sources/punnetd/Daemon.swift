@@ -1,5 +1,6 @@
 import Broker
 import ControlServer
+import DesktopModel
 import DesktopStore
 import Foundation
 import Hypervisor
@@ -7,6 +8,7 @@ import Identity
 import Logging
 import Relay
 import ServiceLifecycle
+import SimulatedHypervisor
 import SystemdNotify
 import XenHypervisor
 
@@ -29,6 +31,8 @@ struct Daemon {
 
     init(_ settings: DaemonSettings, logger: Logger) {
         self.settings = settings
+        var logger = logger
+        if settings.server == .simulated { logger[metadataKey: "hypervisor"] = "simulated" }
         self.logger = logger
     }
 
@@ -36,42 +40,32 @@ struct Daemon {
     func run() async throws {
         let notifier = SystemdNotifier()
         let data = settings.data
-        let network = networkSettings
-        let addresses = serverAddresses(without: settings.bridge)
+        let addresses = settings.httpsHost == "0.0.0.0" ? serverAddresses(without: settings.bridge) : [settings.httpsHost]
         let lock = try StartFailure.explain("the data folder cannot be used") {
             try FileManager.default.createDirectory(
                 atPath: data, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
             return try DataFolderLock(data + "/lock")
         }
         defer { withExtendedLifetime(lock) {} }
-        let store = try StartFailure.explain("the database cannot be opened") { try DesktopStore(path: data + "/punnet.db") }
+        let store = try StartFailure.explain("the database cannot be opened") {
+            try DesktopStore(path: data + "/punnet.db", server: settings.server)
+        }
         let identity = try StartFailure.explain("the certificate cannot be read or made") {
             try FileManager.default.createDirectory(
                 atPath: data + "/identity", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             return try SelfSignedCertificate.load(orCreateIn: data + "/identity", names: [ProcessInfo.processInfo.hostName] + addresses)
         }
-        let host = try StartFailure.explain("Xen cannot be reached") {
-            try XenDomainHost(
-                .init(bridge: network.bridge, portScript: network.portScript, slowOperations: settings.atOnce), logger: logger)
-        }
-        let disks = try StartFailure.explain("the data folder cannot be used") {
-            try FileDiskStore(
-                .init(
-                    images: data + "/images", desktops: data + "/desktops",
-                    overlayMaker: settings.networkMode == .bridge ? .qemuImg : .storagePool(uri: "storage:///system", name: "punnet-images")),
-                logger: logger)
-        }
+        let server = try desktopServer()
 
         var brokerSettings = BrokerSettings()
         brokerSettings.atOnce = settings.atOnce
         let broker = Broker(
-            store: store, host: host, disks: disks, network: addressBook(network), addresses: AddressPlan(subnet: settings.subnet),
-            settings: brokerSettings, logger: logger)
-        let desk = RelayDesk(
-            configuration: .standard(socketPath: settings.runtime + "/relay.sock"), desk: broker, logger: logger)
+            store: store, host: server.host, disks: server.disks, network: server.network,
+            addresses: AddressPlan(subnet: settings.subnet), settings: brokerSettings, logger: logger)
+        let desk = RelayDesk(configuration: deskConfiguration, desk: broker, logger: logger)
         await broker.useRelay { await desk.closeLinks(of: $0.rawValue) }
         let registry = SeatRegistry(broker, store: store)
-        let server = try StartFailure.explain("the control server cannot be set up") {
+        let control = try StartFailure.explain("the control server cannot be set up") {
             try ControlServer(
                 configuration: .init(
                     host: settings.httpsHost, port: settings.httpsPort, certificatePEM: identity.certificatePEM,
@@ -82,10 +76,63 @@ struct Daemon {
         }
         let group = ServiceGroup(
             configuration: .init(
-                services: [.init(service: broker), .init(service: desk), .init(service: server)],
+                services: server.services.map { .init(service: $0) }
+                    + [.init(service: broker), .init(service: desk), .init(service: control)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
         notifier.stopping()
+    }
+
+    /// What runs the desktops: this machine's Xen, or the twin of such a machine.
+    private struct DesktopServer {
+        let host: any DomainHost
+        let disks: any DiskStore
+        let network: any AddressBook
+        /// What of it must run beside the broker.
+        var services: [any Service] = []
+    }
+
+    private func desktopServer() throws -> DesktopServer {
+        switch settings.server {
+        case .xen:
+            let data = settings.data
+            let network = networkSettings
+            let host = try StartFailure.explain("Xen cannot be reached") {
+                try XenDomainHost(
+                    .init(bridge: network.bridge, portScript: network.portScript, slowOperations: settings.atOnce), logger: logger)
+            }
+            let disks = try StartFailure.explain("the data folder cannot be used") {
+                try FileDiskStore(
+                    .init(
+                        images: data + "/images", desktops: data + "/desktops",
+                        overlayMaker: settings.networkMode == .bridge
+                            ? .qemuImg : .storagePool(uri: "storage:///system", name: "punnet-images")),
+                    logger: logger)
+            }
+            return DesktopServer(host: host, disks: disks, network: addressBook(network))
+        case .simulated:
+            logger.warning(
+                "THE SERVER IS SIMULATED: no desktop is real, and all of them are gone when this process ends",
+                metadata: [
+                    "memory": "\(settings.simulatedMemory)", "processors": "\(settings.simulatedProcessors)",
+                    "disk": "\(settings.simulatedDisk)", "speed": "\(settings.simulatedSpeed)", "subnet": "\(settings.subnet)",
+                ])
+            let twin = LiveServer(
+                .init(
+                    memory: settings.simulatedMemory, processors: settings.simulatedProcessors, disk: settings.simulatedDisk,
+                    plan: AddressPlan(subnet: settings.subnet), speed: settings.simulatedSpeed),
+                logger: logger)
+            return DesktopServer(host: twin.connection, disks: twin.disks, network: twin.connection, services: [twin])
+        }
+    }
+
+    private var deskConfiguration: RelayDesk.Configuration {
+        let socket = settings.runtime + "/relay.sock"
+        switch settings.server {
+        case .xen: return .standard(socketPath: socket)
+        // Whoever plays with it starts both.
+        case .simulated: return .init(socketPath: socket, allowedUsers: [geteuid()])
+        }
     }
 
     private var networkSettings: NetworkSettings {

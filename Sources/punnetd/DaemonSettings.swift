@@ -1,4 +1,6 @@
 import Configuration
+import ControlAPI
+import DesktopModel
 import Foundation
 import Hypervisor
 import Logging
@@ -11,6 +13,7 @@ import Yams
 struct DaemonSettings: Sendable, Equatable {
     enum NetworkMode: String, CaseIterable, Sendable { case libvirt, bridge }
 
+    var server: ServerKind
     var data: String
     var runtime: String
     var httpsHost: String
@@ -25,10 +28,16 @@ struct DaemonSettings: Sendable, Equatable {
     var reservationsFile: String
     var dnsmasqPIDFile: String
     var atOnce: Int
+    /// For `hypervisor: simulated`: how large that server is, and how many times as fast as a real one.
+    var simulatedMemory: ByteCount
+    var simulatedProcessors: Int
+    var simulatedDisk: ByteCount
+    var simulatedSpeed: Double
     var logLevel: Logger.Level
 
     /// Every key, with its default and what it may be.
     enum Key: String, CaseIterable {
+        case hypervisor = "hypervisor"
         case data = "data"
         case runtime = "runtime"
         case httpsAddress = "https.address"
@@ -42,10 +51,15 @@ struct DaemonSettings: Sendable, Equatable {
         case reservationsFile = "network.reservations"
         case dnsmasqPIDFile = "network.dnsmasq"
         case atOnce = "pool.atOnce"
+        case simulatedMemory = "simulated.memory"
+        case simulatedProcessors = "simulated.processors"
+        case simulatedDisk = "simulated.disk"
+        case simulatedSpeed = "simulated.speed"
         case logLevel = "log.level"
 
-        var defaultValue: String {
+        func defaultValue(on server: ServerKind) -> String {
             switch self {
+            case .hypervisor: "xen"
             case .data: "/var/lib/punnet"
             case .runtime: "/run/punnet"
             case .httpsAddress: "0.0.0.0"
@@ -54,27 +68,37 @@ struct DaemonSettings: Sendable, Equatable {
             case .adminGroup: "punnet-admin"
             case .networkMode: "libvirt"
             case .bridge: "punnet0"
-            case .subnet: "10.88.0.0/24"
+            case .subnet: server == .simulated ? "127.88.0.0/24" : "10.88.0.0/24"
             case .internet: "false"
             case .reservationsFile: "/var/lib/punnet/network/reservations"
             case .dnsmasqPIDFile: "/run/punnet/dnsmasq.pid"
             case .atOnce: "2"
+            case .simulatedMemory: "64GiB"
+            case .simulatedProcessors: "16"
+            case .simulatedDisk: "500GiB"
+            case .simulatedSpeed: "1"
             case .logLevel: "info"
             }
         }
 
         /// What a value may be, for the refusal of one that is not.
-        var range: String {
+        func range(on server: ServerKind) -> String {
             switch self {
+            case .hypervisor: ServerKind.allCases.map(\.rawValue).joined(separator: " or ")
             case .data, .runtime, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
             case .httpsAddress: "an IPv4 address of this server, or 0.0.0.0 for all"
             case .httpsPort, .relayPort: "a port, 1 to 65535"
             case .adminGroup: "a name of 1 to 32 letters, digits, '-' and '_'"
             case .networkMode: NetworkMode.allCases.map(\.rawValue).joined(separator: " or ")
             case .bridge: "a bridge's name of 1 to 15 letters, digits, '-' and '_'"
-            case .subnet: "an IPv4 network with 8 to 28 network bits and no host bits, as 10.88.0.0/24"
+            case .subnet where server == .simulated: "a part of 127.0.0.0/8 with at most 28 network bits and no host bits, as 127.88.0.0/24"
+            case .subnet: "an IPv4 network with 8 to 28 network bits and no host bits, not of 127.0.0.0/8, as 10.88.0.0/24"
             case .internet: "true or false"
             case .atOnce: "a number, 1 to 16"
+            case .simulatedMemory: "an amount of memory, 4GiB to 4TiB"
+            case .simulatedProcessors: "a number, 1 to 1024"
+            case .simulatedDisk: "an amount of disk, 1GiB to 1024TiB"
+            case .simulatedSpeed: "how many times as fast as a real server, 0.1 to 100"
             case .logLevel: Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             }
         }
@@ -118,7 +142,7 @@ struct DaemonSettings: Sendable, Equatable {
         let config = ConfigReader(providers: [
             given, EnvironmentVariablesProvider(environmentVariables: environment).prefixKeys(with: "punnet"), yaml,
         ])
-        return try DaemonSettings { config.string(forKey: keyOf($0), default: $0.defaultValue) }
+        return try DaemonSettings { config.string(forKey: keyOf($0)) }
     }
 
     /// Reads settings as they are given on the command line, `key=value`; a later one replaces an earlier.
@@ -159,10 +183,11 @@ struct DaemonSettings: Sendable, Equatable {
         }
     }
 
-    private init(_ value: (Key) -> String) throws(Refusal) {
+    private init(_ given: (Key) -> String?) throws(Refusal) {
+        var server = ServerKind.xen
         func checked<Value>(_ key: Key, _ read: (String) -> Value?) throws(Refusal) -> Value {
-            let text = value(key)
-            guard let value = read(text) else { throw .value(key: key.rawValue, value: text, range: key.range) }
+            let text = given(key) ?? key.defaultValue(on: server)
+            guard let value = read(text) else { throw .value(key: key.rawValue, value: text, range: key.range(on: server)) }
             return value
         }
         func path(_ text: String) -> String? {
@@ -180,6 +205,14 @@ struct DaemonSettings: Sendable, Equatable {
         func number(_ range: ClosedRange<Int>) -> (String) -> Int? {
             { text in Int(text).flatMap { range.contains($0) ? $0 : nil } }
         }
+        func amount(_ range: ClosedRange<ByteCount>) -> (String) -> ByteCount? {
+            { text in
+                guard let amount = (try? Bytes.parse(text)).map(ByteCount.init(rawValue:)), range.contains(amount) else { return nil }
+                return amount
+            }
+        }
+        server = try checked(.hypervisor, ServerKind.init(rawValue:))
+        self.server = server
         data = try checked(.data, path)
         runtime = try checked(.runtime, path)
         httpsHost = try checked(.httpsAddress) { IPv4Address($0)?.description }
@@ -188,11 +221,18 @@ struct DaemonSettings: Sendable, Equatable {
         adminGroup = try checked(.adminGroup, name(upTo: 32))
         networkMode = try checked(.networkMode, NetworkMode.init(rawValue:))
         bridge = try checked(.bridge, name(upTo: 15))
-        subnet = try checked(.subnet) { text in IPv4Subnet(text).flatMap { $0.prefix <= 28 ? $0 : nil } }
+        subnet = try checked(.subnet) { text in
+            // The twin's desktops listen on loopback, and real ones are reached over a network.
+            IPv4Subnet(text).flatMap { $0.prefix <= 28 && ($0.base.rawValue >> 24 == 127) == (server == .simulated) ? $0 : nil }
+        }
         internet = try checked(.internet, Bool.init)
         reservationsFile = try checked(.reservationsFile, path)
         dnsmasqPIDFile = try checked(.dnsmasqPIDFile, path)
         atOnce = try checked(.atOnce, number(1...16))
+        simulatedMemory = try checked(.simulatedMemory, amount(.gibibytes(4) ... .gibibytes(4096)))
+        simulatedProcessors = try checked(.simulatedProcessors, number(1...1024))
+        simulatedDisk = try checked(.simulatedDisk, amount(.gibibytes(1) ... .gibibytes(1 << 20)))
+        simulatedSpeed = try checked(.simulatedSpeed) { text in Double(text).flatMap { (0.1...100).contains($0) ? $0 : nil } }
         logLevel = try checked(.logLevel, Logger.Level.init(rawValue:))
     }
 }

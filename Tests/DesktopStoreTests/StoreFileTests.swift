@@ -80,6 +80,30 @@ import Testing
         #expect(try await again.seats() == fixture.seats)
     }
 
+    @Test(arguments: [(ServerKind.xen, ServerKind.simulated), (.simulated, .xen)])
+    func aRoomOfAnotherKindOfServerIsRefusedAndLeftAlone(made: ServerKind, wanted: ServerKind) throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/punnet.db"
+        let store = try DesktopStore(path: path, server: made)
+        try store.close()
+        #expect(throws: StoreError.otherServer(path: path, made: made, wanted: wanted)) { try DesktopStore(path: path, server: wanted) }
+        let again = try DesktopStore(path: path, server: made)
+        #expect(again.installation == store.installation)
+        try again.close()
+    }
+
+    @Test func aDatabaseThatIsOlderThanTheQuestionIsOfXen() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/punnet.db"
+        func older() throws -> DesktopStore { try DesktopStore(path: path, clock: { 0 }, migrations: [StoreMigration.all[0]]) }
+        try older().close()
+        #expect(throws: StoreError.otherServer(path: path, made: .xen, wanted: .simulated)) { try DesktopStore(path: path, server: .simulated) }
+        // It was not brought up to date on the way to being refused.
+        try older().close()
+        try DesktopStore(path: path).close()
+        #expect(throws: StoreError.newer(path: path, migrations: [StoreMigration.server.name])) { try older() }
+    }
+
     @Test func whatIsNoDatabaseOfPunnetIsRefused() throws {
         let folder = try TemporaryFolder()
         let text = folder.path + "/text.db"

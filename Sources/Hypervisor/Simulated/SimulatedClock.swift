@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Time that stands still until it is told to go on: the twin's, and that of a broker whose histories are to be replayed.
+/// Time that stands still until it is told to go on: the twin's, and that of a broker whose histories are to be replayed. Made with a speed it
+/// goes by itself instead: that of a twin with which people work.
 ///
 /// Who sleeps is woken in the order of the instants, and of the calls where these are the same. Any thread.
 public final class SimulatedClock: Clock, Sendable {
@@ -28,16 +29,29 @@ public final class SimulatedClock: Clock, Sendable {
     }
 
     private let state = Mutex(State())
+    /// Where it goes by itself: since when, and how many times as fast as the real time.
+    private let pace: (start: ContinuousClock.Instant, speed: Double)?
 
-    public init() {}
+    /// One that stands still.
+    public init() { pace = nil }
 
-    public var now: Instant { state.withLock { $0.now } }
+    /// One that goes by itself, so many times as fast as the real time; it cannot be told to go on.
+    public init(speed: Double) {
+        precondition(speed > 0 && speed.isFinite, "time goes on")
+        pace = (.now, speed)
+    }
+
+    public var now: Instant {
+        if let pace { return Instant(offset: pace.start.duration(to: .now) * pace.speed) }
+        return state.withLock { $0.now }
+    }
     public var minimumResolution: Duration { .zero }
 
     /// The instant at which somebody is to be woken next; nil where nobody sleeps.
     public var nextDeadline: Instant? { state.withLock { $0.sleepers.map(\.deadline).min() } }
 
     public func sleep(until deadline: Instant, tolerance _: Duration? = nil) async throws {
+        if let pace { return try await ContinuousClock().sleep(until: pace.start + deadline.offset / pace.speed) }
         let number = state.withLock { state in
             state.nextNumber += 1
             return state.nextNumber

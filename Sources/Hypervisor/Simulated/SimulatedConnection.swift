@@ -122,7 +122,8 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     ) async throws(HypervisorError) {
         let server = server
         let begin: Deed<Void> = { state in
-            var domain = SimulatedServer.Domain(name: plan.name, overlay: plan.overlay, memory: plan.profile.memory, activity: .paused)
+            var domain = SimulatedServer.Domain(
+                name: plan.name, overlay: plan.overlay, address: plan.address, memory: plan.profile.memory, activity: .paused)
             let needed: [(String?, SimulatedServer.File.Kind)] = [
                 (save, .other), (plan.kernel, .kernel), (plan.ramdisk, .ramdisk), (plan.overlay, .disk),
             ]
@@ -242,7 +243,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             return .success(
                 HostCapacity(
                     totalMemory: server.totalMemory, freeMemory: server.totalMemory - used, controlMemory: server.controlMemory,
-                    processors: 2))
+                    processors: server.processors))
         }
     }
 

@@ -9,6 +9,8 @@ public final class SimulatedServer: Sendable {
     public struct Domain: Hashable, Sendable {
         public var name: String
         public var overlay: String
+        /// Where its guest is reached; nil where that is none of the twin's business.
+        public var address: IPv4Address?
         public var memory: ByteCount
         public var activity: RunningDomain.Activity
         public var mac: MACAddress?
@@ -121,6 +123,7 @@ public final class SimulatedServer: Sendable {
     public let plan: AddressPlan
     public let totalMemory: ByteCount
     public let controlMemory: ByteCount
+    public let processors: Int
     /// What its disk has before anything is laid on it.
     public let disk: DiskSpace
     let state: Mutex<State>
@@ -129,7 +132,7 @@ public final class SimulatedServer: Sendable {
 
     public init(
         seed: UInt64, clock: SimulatedClock, plan: AddressPlan, totalMemory: ByteCount = .gibibytes(6),
-        controlMemory: ByteCount = .gibibytes(2),
+        controlMemory: ByteCount = .gibibytes(2), processors: Int = 2,
         disk: DiskSpace = DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero),
         observer: @escaping @Sendable (Deed) -> Void = { _ in }
     ) {
@@ -137,6 +140,7 @@ public final class SimulatedServer: Sendable {
         self.plan = plan
         self.totalMemory = totalMemory
         self.controlMemory = controlMemory
+        self.processors = processors
         self.disk = disk
         self.observer = observer
         state = Mutex(State(random: SplitMix(seed: seed), freeDisk: disk.free))
