@@ -12,7 +12,7 @@ simulated_relay=13389
 simulated_start() {
     local run=$1 desktops=$2 seats=$3 speed=$4 seed=$5 programs since now=-1 before
     since=$EPOCHREALTIME
-    steps 4
+    steps 5
     step "Looking at the machine"
     require_toolchain
     require_build_packages
@@ -38,20 +38,24 @@ simulated_start() {
     done
     simulated_lives "$run" punnet-relay || { tail -n 5 "$run/punnet-relay.log" >&2; fail "punnet-relay has ended: see $run/punnet-relay.log"; }
 
-    step "Filling the room: $desktops desktops, $seats seats"
+    step "Filling the room: $desktops desktops"
     punnet image add "$run/image" >&2
     punnet lab create room --image simulated-desktop --size "$desktops" --memory 1GiB --vcpus 2 --grace 15s >&2
-    simulated_begin "$run" seats "$programs/punnet-bench" seats --socket "$run/run/control.sock" --https "127.0.0.1:$simulated_https" \
-        --seats "$seats" ${seed:+--seed "$seed"}
-    # What was ready may be leased already, so it is counted what was made.
     while [ "$now" -lt "$desktops" ]; do
         simulated_lives "$run" punnetd || fail "punnetd has ended: see $run/punnetd.log"
-        simulated_lives "$run" seats || { tail -n 5 "$run/seats.log" >&2; fail "the seats have ended: see $run/seats.log"; }
         before=$now
-        now=$(punnet desktop list --json | jq '[.[] | select(.state == "ready" or .state == "leased" or .generation > 1)] | length')
+        now=$(punnet desktop list --json | jq '[.[] | select(.state == "ready")] | length')
         [ "$((now / 10))" -le "$((before / 10))" ] ||
-            printf '  %d of %d desktops were made, %s after the start\n' "$now" "$desktops" "$(seconds_since "$since")" >&2
+            printf '  %d of %d desktops are ready, %s after the start\n' "$now" "$desktops" "$(seconds_since "$since")" >&2
         sleep 0.5
+    done
+
+    step "Switching on $seats seats"
+    simulated_begin "$run" seats "$programs/punnet-bench" seats --socket "$run/run/control.sock" --https "127.0.0.1:$simulated_https" \
+        --seats "$seats" ${seed:+--seed "$seed"}
+    until [ "$(punnet status --json 2>/dev/null | jq .seats)" = "$seats" ]; do
+        simulated_lives "$run" seats || { tail -n 5 "$run/seats.log" >&2; fail "the seats have ended: see $run/seats.log"; }
+        sleep 0.2
     done
     steps_done
     simulated_tell "$run" "$programs" "$desktops" "$seats" "$speed"

@@ -94,7 +94,7 @@ final class SeatBook: Sendable {
     var summary: String {
         state.withLock { state in
             var lines = Happening.allCases.map { "\($0.rawValue): \(state.counts[$0, default: 0])" }
-            lines.append("hand-out without a wait, from the claim to its answer: \(Figures(state.handOuts).json)")
+            lines.append("hand-out without a wait, from the claim to its answer, its own TLS included: \(Figures(state.handOuts).json)")
             lines.append("the same until TLS with the desktop stood: \(Figures(state.pictures).json)")
             lines.append("waits in the line: \(Figures(state.waits).json)")
             lines.append("failures: \(state.failures.count)")

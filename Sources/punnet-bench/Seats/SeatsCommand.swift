@@ -32,7 +32,7 @@ struct SeatsCommand: AsyncParsableCommand {
     @Option(help: "…to this.")
     var stayMost = 40.0
     @Option(help: "How long a seat is off at most between two pupils, in seconds.")
-    var rest = 10.0
+    var rest = 20.0
     @Option(help: "From what everything random is drawn; drawn itself where it is not given, and printed.")
     var seed: UInt64?
     @Option(help: "Ends after so many hand-outs; 0 goes on until it is told to stop (SIGTERM, Ctrl-C).")

@@ -222,6 +222,7 @@ struct SimulatedSeat: Sendable {
                     }
                 }
             case nil:
+                guard !Task.isCancelled else { break }
                 book.note(.notAnswered)
                 hadTrouble = true
                 await rest(pause)
