@@ -34,11 +34,19 @@ final class DeskLine {
     /// From hello to welcome; a connection that is older and not welcomed is given up.
     private static let welcomeTime = TimeAmount.seconds(2)
 
+    /// Questions that are under way at once. The others wait here, so that a crowd at the door makes punnetd busy and not deaf.
+    private static let questionsAtOnce = 256
+
     private let path: String
     private let loop: any EventLoop
     private let logger: Logger
     private var state = State.away
+    /// Questions whose answer somebody waits for.
     private var questions: [LinkID: Question] = [:]
+    /// Those among them that were not put yet, in the order in which they came, and some that were withdrawn.
+    private var queue = CircularBuffer<LinkID>()
+    /// Questions that were put and not answered, withdrawn ones included.
+    private var underWay: Set<LinkID> = []
     private var pause = DeskLine.shortestPause
     private var lastTry = NIODeadline.uptimeNanoseconds(0)
     private var nextTry: Scheduled<Void>?
@@ -70,9 +78,11 @@ final class DeskLine {
 
     /// Asks whether a ticket is good; the owner hears the answer, however late.
     func ask(_ link: LinkID, ticket: [UInt8], from address: String) {
+        while let first = queue.first, questions[first] == nil { queue.removeFirst() }
         questions[link] = Question(ticket: ticket, address: address)
+        queue.append(link)
         switch state {
-        case .there: say(.ask(link: link, ticket: ticket, address: address))
+        case .there: putQuestions()
         case .away: hurry()
         case .connecting, .ended: break
         }
@@ -80,6 +90,14 @@ final class DeskLine {
 
     /// Nobody waits for the answer any more.
     func withdraw(_ link: LinkID) { questions[link] = nil }
+
+    private func putQuestions() {
+        while case .there = state, underWay.count < Self.questionsAtOnce, let link = queue.popFirst() {
+            guard let question = questions[link] else { continue }
+            underWay.insert(link)
+            say(.ask(link: link, ticket: question.ticket, address: question.address))
+        }
+    }
 
     /// Tells what became of a link, if punnetd is there.
     func tell(_ word: RelayWord) { say(word) }
@@ -129,7 +147,9 @@ final class DeskLine {
         state = .there(channel, since: .now())
         welcomeDeadline = loop.scheduleTask(in: Self.welcomeTime) { channel.close(promise: nil) }
         say(.hello(version: DeskProtocol.version, open: owner?.openLinks ?? []))
-        for (link, question) in questions { say(.ask(link: link, ticket: question.ticket, address: question.address)) }
+        underWay = []
+        queue = CircularBuffer(questions.keys.sorted { $0.rawValue < $1.rawValue })
+        putQuestions()
     }
 
     /// No connection, or none any more: tries again, at first soon.
@@ -176,6 +196,8 @@ final class DeskLine {
 
     private func answer(_ link: LinkID, _ admission: Admission) {
         questions[link] = nil
+        underWay.remove(link)
+        putQuestions()
         owner?.deskAnswered(link, with: admission)
     }
 

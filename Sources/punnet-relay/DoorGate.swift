@@ -10,7 +10,7 @@ struct DoorGate: Sendable {
         case enter
         /// Too many refused attempts, or too many connections that wait, from this address.
         case flood
-        /// Too many connections in all.
+        /// Too many connections that wait, from everywhere.
         case full
     }
 
@@ -25,6 +25,9 @@ struct DoorGate: Sendable {
     private var records: [Source: Record] = [:]
     private(set) var connections = 0
     private(set) var waiting = 0
+    private var lookedThrough = NIODeadline.uptimeNanoseconds(0)
+    /// How often all addresses were looked through.
+    private(set) var looks = 0
 
     init(limits: DoorLimits) { self.limits = limits }
 
@@ -36,7 +39,7 @@ struct DoorGate: Sendable {
         forgive(source, at: now)
         let record = records[source]
         guard (record?.refusals ?? 0) < limits.refusals, (record?.waiting ?? 0) < limits.waitingPerSource else { return .flood }
-        guard connections < limits.connections, waiting < limits.waiting else { return .full }
+        guard waiting < limits.waiting else { return .full }
         makeRoom(for: source, at: now)
         records[source, default: Record(since: now)].waiting += 1
         connections += 1
@@ -44,17 +47,26 @@ struct DoorGate: Sendable {
         return .enter
     }
 
-    /// A connection that waited was admitted; it still counts among all.
-    mutating func admit(from source: Source) {
-        waiting -= 1
-        records[source]?.waiting -= 1
-        drop(source)
+    /// Whether so many wait that the door will soon be full.
+    var isCrowded: Bool { waiting > limits.waiting - max(limits.waiting / 16, 1) }
+
+    /// A connection that waited was admitted; it still counts among all. False, and it goes on waiting, where there are too many links.
+    mutating func admit(from source: Source) -> Bool {
+        guard connections - waiting < limits.links else { return false }
+        stopWaiting(source)
+        return true
     }
 
     /// A connection is over.
     mutating func leave(from source: Source, waiting wasWaiting: Bool) {
         connections -= 1
-        if wasWaiting { admit(from: source) }
+        if wasWaiting { stopWaiting(source) }
+    }
+
+    private mutating func stopWaiting(_ source: Source) {
+        waiting -= 1
+        records[source]?.waiting -= 1
+        drop(source)
     }
 
     /// An attempt from there was refused.
@@ -85,7 +97,12 @@ struct DoorGate: Sendable {
     /// Where too many addresses are remembered, forgets those whose time is over, else one that has nothing open.
     private mutating func makeRoom(for source: Source, at now: NIODeadline) {
         guard records[source] == nil, records.count >= limits.sources else { return }
-        for other in Array(records.keys) { forgive(other, at: now) }
+        // All are looked through only as often as something can have been forgiven, or a crowd of addresses would make the door slow.
+        if now - lookedThrough >= limits.forgiveness {
+            lookedThrough = now
+            looks += 1
+            for other in Array(records.keys) { forgive(other, at: now) }
+        }
         guard records.count >= limits.sources, let idle = records.first(where: { $0.value.waiting == 0 }) else { return }
         records[idle.key] = nil
     }

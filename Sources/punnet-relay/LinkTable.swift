@@ -18,6 +18,10 @@ final class LinkTable: DeskLine.Owner {
     private let logger: Logger
     private var links: [LinkID: Link] = [:]
     private var bySession: [Int64: Link] = [:]
+    /// When each session was admitted last, those of the last moments at least.
+    private var admissions: [Int64: NIODeadline] = [:]
+    /// Who has not sent a first packet, in the order in which they came; those at its end that have since are among them.
+    private var silent = CircularBuffer<LinkID>()
     private var nextID: UInt64
     private var isStopping = false
 
@@ -63,9 +67,24 @@ final class LinkTable: DeskLine.Owner {
             throw error
         }
         setDeadline(of: link, in: limits.requestTime) { $0.turnAway($1, .slow) }
+        while let first = silent.first, !isSilent(first) { silent.removeFirst() }
+        silent.append(link.id)
         // The handlers hear of the end of a channel that was active; this hears of every end.
         seat.closeFuture.assumeIsolated().whenComplete { [weak self, weak link] _ in
             if let self, let link { self.read(.ended, of: link) }
+        }
+        makeRoom(for: link)
+    }
+
+    private func isSilent(_ id: LinkID) -> Bool {
+        if case .reading? = links[id]?.stage { true } else { false }
+    }
+
+    /// Where too many wait, those that have been silent the longest leave: a seat says at once what it wants.
+    private func makeRoom(for newcomer: Link) {
+        while gate.isCrowded, let first = silent.first, first != newcomer.id {
+            silent.removeFirst()
+            if let link = links[first], case .reading = link.stage { turnAway(link, .crowdedOut) }
         }
     }
 
@@ -77,7 +96,10 @@ final class LinkTable: DeskLine.Owner {
             line.ask(link.id, ticket: request.ticket.hash, from: link.source.text)
         case (.malformed(let fault), .reading), (.malformed(let fault), .asking): turnAway(link, .garbage, detail: fault.rawValue)
         case (.ended, .reading), (.ended, .asking): turnAway(link, .truncated)
-        case (.malformed, .connecting), (.ended, .connecting): end(link, .seatClosed)
+        case (.malformed(let fault), .connecting):
+            hold(.garbage, against: link, detail: fault.rawValue)
+            close(link, .seatClosed)
+        case (.ended, .connecting): close(link, .seatClosed)
         case (.request, _), (_, .open), (_, .over): break
         }
     }
@@ -102,7 +124,11 @@ final class LinkTable: DeskLine.Owner {
         case .refused: turnAway(link, .refused)
         case .admitted(let session, let host, let port):
             if let before = bySession[session] { close(before, .replaced) }
-            gate.admit(from: link.source)
+            guard gate.admit(from: link.source) else {
+                line.tell(.closed(link: id, session: session, cause: .seatClosed, bytesFromSeat: 0, bytesToSeat: 0))
+                return turnAway(link, .full)
+            }
+            noteAdmission(link, to: session)
             link.stage = .connecting(session: session)
             bySession[session] = link
             connect(link, host: host, port: port, request: request)
@@ -201,9 +227,20 @@ final class LinkTable: DeskLine.Owner {
     /// Closes a connection that was not admitted.
     private func turnAway(_ link: Link, _ incident: DoorIncident, detail: String? = nil) {
         guard !link.isOver, link.session == nil else { return }
+        hold(incident, against: link, detail: detail)
+        close(link, .seatClosed)
+    }
+
+    private func hold(_ incident: DoorIncident, against link: Link, detail: String? = nil) {
         book.write(incident, from: link.source.text, detail: detail)
         if incident.isHeldAgainstSource { gate.refuse(link.source) }
-        close(link, .seatClosed)
+    }
+
+    /// Each admission costs punnetd and the desktop something, so that even a good ticket is not for playing with.
+    private func noteAdmission(_ link: Link, to session: Int64) {
+        let now = NIODeadline.now()
+        if admissions.count >= limits.links { admissions = admissions.filter { now - $0.value < limits.hastyTime } }
+        if let before = admissions.updateValue(now, forKey: session), now - before < limits.hastyTime { hold(.hasty, against: link) }
     }
 
     /// Closes both sides at once.

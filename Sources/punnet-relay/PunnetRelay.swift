@@ -32,7 +32,7 @@ struct PunnetRelay: ParsableCommand {
         let address = try SocketAddress(ipAddress: listen.host, port: listen.port)
         var door = RelayDoor.Configuration(address: address)
         door.deskSocket = try desk ?? fromEnvironment("PUNNET_RELAY_DESK") ?? DeskProtocol.defaultSocketPath
-        door.limits.connections = connectionsThatFit(door.limits.connections)
+        makeFit(&door.limits, logger: logger)
 
         // Blocked before there is another thread, so that no thread takes them but this one, when it asks.
         var signals = sigset_t()
@@ -62,17 +62,23 @@ struct PunnetRelay: ParsableCommand {
         return logger
     }
 
-    /// Raises the limit of open files as far as it may be raised; each connection takes two.
-    private func connectionsThatFit(_ wanted: Int) -> Int {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return wanted }
-        let needed = rlim_t(wanted * 2 + 64)
-        if limit.rlim_cur < needed {
-            limit.rlim_cur = min(needed, limit.rlim_max)
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    /// Raises the limit of open files as far as it may be raised, and lets in no more than fit: a link takes two, a connection that waits one.
+    private func makeFit(_ limits: inout DoorLimits, logger: Logger) {
+        var files = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files) == 0 else { return }
+        let needed = rlim_t(limits.links * 2 + limits.waiting + 64)
+        if files.rlim_cur < needed {
+            files.rlim_cur = min(needed, files.rlim_max)
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &files)
         }
-        return limit.rlim_cur >= needed ? wanted : max((Int(limit.rlim_cur) - 32) / 2, 8)
+        guard files.rlim_cur < needed else { return }
+        let free = max(Int(files.rlim_cur) - 32, 0)
+        limits.links = min(limits.links, max(free / 4, 4))
+        limits.waiting = min(limits.waiting, max(free - limits.links * 2, 8))
+        logger.warning(
+            "the limit of open files is low; raise it (LimitNOFILE)",
+            metadata: ["limit": "\(files.rlim_cur)", "needed": "\(needed)", "links": "\(limits.links)", "waiting": "\(limits.waiting)"])
     }
 }
 

@@ -98,11 +98,12 @@ final class RelayDoor: Sendable {
     private func listen(_ table: NIOLoopBound<LinkTable>) -> EventLoopFuture<any Channel> {
         let (configuration, gate, book, logger) = (configuration, gate, book, logger)
         return ServerBootstrap(group: acceptor, childGroup: carrier)
-            .serverChannelOption(ChannelOptions.backlog, value: 256)
+            // What the system allows at most, so that a crowd that comes at once does not keep others from connecting.
+            .serverChannelOption(ChannelOptions.backlog, value: 4096)
             .serverChannelOption(ChannelOptions.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(limits: configuration.limits, logger: logger))
                     try channel.pipeline.syncOperations.addHandler(Doorkeeper(gate: gate, book: book))
                 }
             }
@@ -150,34 +151,34 @@ private final class Doorkeeper: ChannelInboundHandler {
 }
 
 /// Lets the listener rest for a moment when the system has no room for another connection.
-private final class AcceptPause: ChannelDuplexHandler {
+///
+/// The read that failed stays asked for, so that the listener would try again without a pause; only without `autoRead` it is quiet.
+private final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
-    typealias OutboundIn = any Channel
 
+    private let limits: DoorLimits
     private let logger: Logger
     private var resting: Scheduled<Void>?
-    private var wantsToRead = false
+    private var nextMessage = NIODeadline.uptimeNanoseconds(0)
 
-    init(logger: Logger) { self.logger = logger }
-
-    func read(context: ChannelHandlerContext) {
-        guard resting == nil else {
-            wantsToRead = true
-            return
-        }
-        context.read()
+    init(limits: DoorLimits, logger: Logger) {
+        self.limits = limits
+        self.logger = logger
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is IOError else { return context.fireErrorCaught(error) }
         guard resting == nil else { return }
-        logger.error("the system has no room for another connection", metadata: ["reason": "\(error)"])
-        resting = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) {
+        if nextMessage <= .now() {
+            nextMessage = .now() + limits.logInterval
+            logger.error("the system has no room for another connection", metadata: ["reason": "\(error)"])
+        }
+        let options = context.channel.syncOptions
+        try? options?.setOption(ChannelOptions.autoRead, value: false)
+        resting = context.eventLoop.assumeIsolated().scheduleTask(in: limits.exhaustionPause) {
             self.resting = nil
-            if self.wantsToRead {
-                self.wantsToRead = false
-                context.read()
-            }
+            // It fails where the listener was closed meanwhile.
+            try? options?.setOption(ChannelOptions.autoRead, value: true)
         }
     }
 

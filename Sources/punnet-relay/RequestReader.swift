@@ -1,7 +1,10 @@
 import NIOCore
 import Relay
 
-/// Collects the first packet of a connection, never more than it may be long, and then keeps still until the splice takes over.
+/// Collects the first packet of a connection, never more than it may be long, until the splice takes over.
+///
+/// It reads on after the packet, though nothing may come before the desktop has answered: so what comes all the same is known for what it is
+/// at once, and does not pile up in the system's memory.
 final class RequestReader: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
@@ -25,7 +28,6 @@ final class RequestReader: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
-        // Nothing is read after the packet, but what came before the other side's end is delivered with it.
         guard !isComplete else { return tell(.malformed(.excess)) }
         received.writeBuffer(&bytes)
         switch ConnectionRequest.read(Array(received.readableBytesView.prefix(ConnectionRequest.maximumLength + 1))) {
@@ -40,7 +42,7 @@ final class RequestReader: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        if !isComplete { context.read() }
+        context.read()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

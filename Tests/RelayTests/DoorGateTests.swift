@@ -10,7 +10,7 @@ import Testing
 
     private func limits() -> DoorLimits {
         var limits = DoorLimits()
-        limits.connections = 10
+        limits.links = 9
         limits.waiting = 6
         limits.waitingPerSource = 3
         limits.refusals = 4
@@ -28,18 +28,20 @@ import Testing
         #expect(gate.arrive(from: here, at: start) == .enter)
     }
 
-    @Test func admittedConnectionsDoNotCountAsWaiting() {
+    @Test func admittedConnectionsDoNotCountAsWaitingAndThereAreOnlySoMany() {
         var gate = DoorGate(limits: limits())
         for _ in 0..<9 {
             #expect(gate.arrive(from: here, at: start) == .enter)
-            gate.admit(from: here)
+            #expect(gate.admit(from: here) == true)
         }
         #expect(gate.waiting == 0)
         #expect(gate.connections == 9)
         #expect(gate.arrive(from: here, at: start) == .enter)
-        #expect(gate.arrive(from: there, at: start) == .full)
-        gate.leave(from: here, waiting: false)
-        #expect(gate.arrive(from: there, at: start) == .enter)
+        #expect(gate.admit(from: here) == false, "it goes on waiting")
+        #expect(gate.waiting == 1)
+        gate.leave(from: there, waiting: false)
+        #expect(gate.admit(from: here) == true)
+        #expect(gate.connections == 9 && gate.waiting == 0)
     }
 
     @Test func onlySoManyConnectionsWaitInAll() {
@@ -74,7 +76,7 @@ import Testing
         gate.leave(from: there, waiting: true)
         #expect(gate.remembered == 1)
         #expect(gate.arrive(from: there, at: start + .seconds(3)) == .enter)
-        gate.admit(from: there)
+        #expect(gate.admit(from: there) == true)
         #expect(gate.remembered == 0)
     }
 
@@ -90,6 +92,30 @@ import Testing
         #expect(gate.waiting == 0)
     }
 
+    @Test func aCrowdOfAddressesDoesNotHaveThemAllLookedThroughForEach() {
+        var gate = DoorGate(limits: limits())
+        for number in 0..<1000 {
+            let source: DoorGate.Source = [10, 1, UInt8(number >> 8), UInt8(number & 0xff)]
+            let now = start + .milliseconds(Int64(number))
+            if gate.arrive(from: source, at: now) == .enter {
+                gate.refuse(source, at: now)
+                gate.leave(from: source, waiting: true)
+            }
+        }
+        #expect(gate.looks == 1, "a second of it, where something is forgiven every three")
+    }
+
+    @Test func theDoorIsCrowdedBeforeItIsFull() {
+        var limits = limits()
+        limits.waiting = 32
+        var gate = DoorGate(limits: limits)
+        for host in 1...30 { #expect(gate.arrive(from: [10, 0, 0, UInt8(host)], at: start) == .enter) }
+        #expect(!gate.isCrowded)
+        for host in 31...32 { #expect(gate.arrive(from: [10, 0, 0, UInt8(host)], at: start) == .enter) }
+        #expect(gate.isCrowded)
+        #expect(gate.arrive(from: here, at: start) == .full)
+    }
+
     @Test func theBooksAreEmptyWhenEverybodyHasLeft() {
         var random = SeededRandom(seed: 3)
         var gate = DoorGate(limits: limits())
@@ -102,8 +128,10 @@ import Testing
             case 0: if gate.arrive(from: source, at: now) == .enter { inside.append((source, true)) }
             case 1:
                 if let index = inside.indices.randomElement(using: &random), inside[index].waiting {
-                    inside[index].waiting = false
-                    gate.admit(from: inside[index].source)
+                    let links = inside.count { !$0.waiting }
+                    let isAdmitted = gate.admit(from: inside[index].source)
+                    #expect(isAdmitted == (links < 9))
+                    inside[index].waiting = !isAdmitted
                 }
             case 2: if let some = inside.randomElement(using: &random) { gate.refuse(some.source, at: now) }
             default:
@@ -112,7 +140,7 @@ import Testing
                     gate.leave(from: gone.source, waiting: gone.waiting)
                 }
             }
-            #expect(gate.connections == inside.count && gate.connections <= 10)
+            #expect(gate.connections == inside.count && gate.connections <= 9 + 6)
             #expect(gate.waiting == inside.count(where: \.waiting) && gate.waiting <= 6)
         }
         for gone in inside { gate.leave(from: gone.source, waiting: gone.waiting) }

@@ -154,15 +154,17 @@ final class Room: Sendable {
 final class Desktop: Sendable {
     private let listener: any Channel
     private let wires: AcceptedWires
+    let host: String
     let port: Int
 
     private init(listener: any Channel, wires: AcceptedWires) {
         self.listener = listener
         self.wires = wires
+        host = listener.localAddress?.ipAddress ?? ""
         port = listener.localAddress?.port ?? 0
     }
 
-    static func start(reads: Bool, sendBuffer: Int?) async throws -> Desktop {
+    static func start(host: String = "127.0.0.1", reads: Bool, sendBuffer: Int?) async throws -> Desktop {
         let wires = AcceptedWires()
         var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelOption(ChannelOptions.autoRead, value: false)
@@ -173,7 +175,7 @@ final class Desktop: Sendable {
         if let sendBuffer {
             bootstrap = bootstrap.childChannelOption(ChannelOptions.socketOption(.so_sndbuf), value: SocketOptionValue(sendBuffer))
         }
-        return Desktop(listener: try await bootstrap.bind(host: "127.0.0.1", port: 0).get(), wires: wires)
+        return Desktop(listener: try await bootstrap.bind(host: host, port: 0).get(), wires: wires)
     }
 
     var connections: [Wire] { wires.all }
