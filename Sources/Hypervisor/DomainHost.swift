@@ -21,8 +21,8 @@ public protocol DomainHost: Sendable {
     func pause(_ domain: DomainUUID) async throws(HypervisorError)
     /// Lets it run. A domain that is gone: `noSuchDomain`.
     func unpause(_ domain: DomainUUID) async throws(HypervisorError)
-    /// Ends it at once and waits until it holds no memory. A domain that is gone is no error. One that is being built is ended, and its
-    /// building then fails; or it is not there yet, and is built.
+    /// Ends it at once and waits until it holds no memory. A domain that is gone is no error. One that is being built is ended at the latest
+    /// when it is built.
     func destroy(_ domain: DomainUUID) async throws(HypervisorError)
     /// Every domain there is but dom0, foreign ones included.
     func domains() async throws(HypervisorError) -> [RunningDomain]

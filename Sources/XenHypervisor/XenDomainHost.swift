@@ -30,8 +30,8 @@ public final class XenDomainHost: DomainHost {
     private struct Books {
         /// Where a domain was last seen; verified before it is used.
         var known: [DomainUUID: DomainID] = [:]
-        /// Domains being built: their UUID is taken.
-        var building: Set<DomainUUID> = []
+        /// Domains being built: their UUID is taken. With those who wait for the end of it.
+        var building: [DomainUUID: [CheckedContinuation<Void, Never>]] = [:]
         /// Domains being saved, each by one call.
         var saving: Set<DomainUUID> = []
         /// Domains that end because someone asked: their death is no event.
@@ -131,6 +131,8 @@ public final class XenDomainHost: DomainHost {
     }
 
     public func destroy(_ domain: DomainUUID) async throws(HypervisorError) {
+        // Of a domain that is ended while libxl gives it its devices, some of these would stay.
+        await buildIsOver(domain)
         try await slow.run { [self] (xen) throws(HypervisorError) in
             guard let found = try lookUp(domain, xen) else { return }
             // The death of one that is already dying has been told, or is about to be.
@@ -175,8 +177,16 @@ public final class XenDomainHost: DomainHost {
         for path in [plan.kernel, plan.ramdisk, plan.overlay, settings.portScript] where access(path, R_OK) != 0 {
             throw .missingFile(path: path)
         }
-        guard books.state.withLock({ $0.building.insert(plan.uuid).inserted }) else { throw .alreadyExists(name: plan.name) }
-        defer { books.state.withLock { _ = $0.building.remove(plan.uuid) } }
+        let isTaken = books.state.withLock { books in
+            if books.building[plan.uuid] != nil { return true }
+            books.building[plan.uuid] = []
+            return false
+        }
+        guard !isTaken else { throw .alreadyExists(name: plan.name) }
+        defer {
+            let waiting = books.state.withLock { $0.building.removeValue(forKey: plan.uuid) ?? [] }
+            for continuation in waiting { continuation.resume() }
+        }
         try await slow.run { [self] (xen) throws(HypervisorError) in
             guard try lookUp(plan.uuid, xen) == nil else { throw .alreadyExists(name: plan.name) }
             let xenPlan = XenDomainPlan(plan, settings: settings)
@@ -195,6 +205,18 @@ public final class XenDomainHost: DomainHost {
                 try? xen.destroy(id)
                 throw Self.translate(error)
             }
+        }
+    }
+
+    /// Returns when nobody builds this domain here, or does no more.
+    private func buildIsOver(_ domain: DomainUUID) async {
+        await withCheckedContinuation { continuation in
+            let isBuilt = books.state.withLock { books in
+                guard books.building[domain] != nil else { return false }
+                books.building[domain]?.append(continuation)
+                return true
+            }
+            if !isBuilt { continuation.resume() }
         }
     }
 

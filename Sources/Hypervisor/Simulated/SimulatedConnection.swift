@@ -10,8 +10,6 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     private let server: SimulatedServer
     private let watcher: UInt64
     private let isCut = Mutex(false)
-    /// Versions that are being taken in.
-    private let takingIn = Mutex<Set<String>>([])
     /// Told before and after each deed; where it answers true, the daemon has been killed at that moment.
     private let isKilled: @Sendable () -> Bool
 
@@ -279,8 +277,6 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         _ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(HypervisorError) -> StoredImage {
         let stored = try SimulatedImage(name, version)
-        guard takingIn.withLock({ $0.insert(stored.blank).inserted }) else { throw .alreadyExists(name: stored.blank) }
-        defer { takingIn.withLock { _ = $0.remove(stored.blank) } }
         let (answer, total) = try await act("copy", takes: 20_000_000...60_000_000) {
             state -> Result<(StoredImage, ByteCount), HypervisorError> in
             stored.takeIn(image, &state)
