@@ -27,6 +27,15 @@ public protocol DomainHost: Sendable {
     /// Every domain there is but dom0, foreign ones included.
     func domains() async throws(HypervisorError) -> [RunningDomain]
     func capacity() async throws(HypervisorError) -> HostCapacity
+    /// The last lines that a domain of this name wrote to its console, oldest first, as `ConsoleText` makes them; none where there are none.
+    ///
+    /// They are kept, under a bound, until `removeConsole`, also when the domain is gone. A domain that is built begins with none, whatever
+    /// an earlier one of its name wrote.
+    func consoleTail(of name: String) async throws(HypervisorError) -> [String]
+    /// Forgets what domains of this name wrote. Nothing there is no error.
+    func removeConsole(of name: String) async throws(HypervisorError)
+    /// The names under which consoles are kept, foreign domains' included.
+    func consoles() async throws(HypervisorError) -> [String]
     /// Tells when a domain shuts down, crashes or is gone, each once and in their order; it begins with what is so when it is first asked
     /// for. Nothing is told of what this host is asked to end, to save, or could not build. One reader.
     var events: AsyncStream<DomainEvent> { get }

@@ -113,6 +113,43 @@ enum DiskFiles {
         return Array(bytes.prefix(got))
     }
 
+    /// The last bytes of a regular file, and whether there are more before them.
+    static func end(of path: String, count: Int) throws(HypervisorError) -> (bytes: [UInt8], isCut: Bool) {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard file >= 0 else { throw FileFailure.error("open", path) }
+        defer { close(file) }
+        try requireRegularFile(file, path)
+        return try end(of: file, path, count)
+    }
+
+    private static func end(of file: Int32, _ path: String, _ count: Int) throws(HypervisorError) -> (bytes: [UInt8], isCut: Bool) {
+        let size = lseek(file, 0, SEEK_END)
+        guard size >= 0 else { throw FileFailure.error("lseek", path) }
+        var bytes = [UInt8](repeating: 0, count: min(count, Int(size)))
+        let start = Int(size) - bytes.count
+        let got = pread(file, &bytes, bytes.count, off_t(start))
+        guard got >= 0 else { throw FileFailure.error("read", path) }
+        return (Array(bytes.prefix(got)), start > 0)
+    }
+
+    /// Cuts a file to which another program appends back to its end, where it is larger than the bound; tells whether it was.
+    ///
+    /// What is appended in that very moment may be lost, or stand before older lines.
+    static func cutBack(_ path: String, above bound: Int, to count: Int) throws(HypervisorError) -> Bool {
+        guard try size(of: path) > bound else { return false }
+        let file = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard file >= 0 else { throw FileFailure.error("open", path) }
+        defer { close(file) }
+        try requireRegularFile(file, path)
+        let kept = try end(of: file, path, count).bytes
+        guard ftruncate(file, 0) == 0 else { throw FileFailure.error("ftruncate", path) }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: kept.count, alignment: 1)
+        defer { buffer.deallocate() }
+        buffer.copyBytes(from: kept)
+        try writeAll(file, UnsafeRawBufferPointer(buffer), path)
+        return true
+    }
+
     /// Writes a small file under its name in one step, over what was there.
     static func replace(_ path: String, with text: String, mode: mode_t) throws(HypervisorError) {
         let partial = path + ".new"

@@ -19,11 +19,22 @@ public final class XenDomainHost: DomainHost {
         public var portScript: String
         /// How many domains may be built, saved or ended at the same time.
         public var slowOperations: Int
+        /// The mark of this appliance in its domains' UUIDs.
+        public var installation: UInt64
+        /// Where xenconsoled keeps what guests write to their consoles, and how much of it each of our domains may have there.
+        public var consoles: String
+        public var consoleBound: ByteCount
 
-        public init(bridge: String, portScript: String = "/usr/lib/punnet/vif-punnet", slowOperations: Int = 2) {
+        public init(
+            bridge: String, portScript: String = "/usr/lib/punnet/vif-punnet", slowOperations: Int = 2, installation: UInt64,
+            consoles: String = "/var/log/xen/console", consoleBound: ByteCount = .kibibytes(256)
+        ) {
             self.bridge = bridge
             self.portScript = portScript
             self.slowOperations = slowOperations
+            self.installation = installation
+            self.consoles = consoles
+            self.consoleBound = consoleBound
         }
     }
 
@@ -46,6 +57,7 @@ public final class XenDomainHost: DomainHost {
     private let questions: XenLane
     private let slow: XenLanePool
     private let watcher: XenEvents
+    private let logs: ConsoleLogs
     private let books: SharedBooks
     private let logger: Logger
 
@@ -57,6 +69,7 @@ public final class XenDomainHost: DomainHost {
     public init(_ settings: Settings, logger: Logger) throws(HypervisorError) {
         let (stream, continuation) = AsyncStream.makeStream(of: DomainEvent.self)
         let books = SharedBooks()
+        logs = try ConsoleLogs(folder: settings.consoles, bound: settings.consoleBound, logger: logger)
         do throws(XenError) {
             fast = try XenLane("xen.fast")
             questions = try XenLane("xen.questions")
@@ -69,6 +82,8 @@ public final class XenDomainHost: DomainHost {
             }
             for domain in try questions.xen.domains() where domain.id != .control {
                 try watcher.watch(domain.id, uuid: domain.uuid)
+                guard DomainUUID(bytes: domain.uuid).installation == settings.installation else { continue }
+                if let name = try questions.xen.name(of: domain.id) { logs.hold(name) }
             }
         } catch {
             throw .unavailable("\(error). Is this dom0 of a running Xen, and the user root?")
@@ -169,6 +184,12 @@ public final class XenDomainHost: DomainHost {
         }
     }
 
+    public func consoleTail(of name: String) async throws(HypervisorError) -> [String] { try await logs.lastLines(of: name) }
+
+    public func removeConsole(of name: String) async throws(HypervisorError) { try await logs.remove(name) }
+
+    public func consoles() async throws(HypervisorError) -> [String] { try await logs.names() }
+
     // MARK: - Building
 
     private func build(
@@ -191,6 +212,7 @@ public final class XenDomainHost: DomainHost {
             guard try lookUp(plan.uuid, xen) == nil else { throw .alreadyExists(name: plan.name) }
             let xenPlan = XenDomainPlan(plan, settings: settings)
             try admit(xenPlan, xen)
+            try logs.beginAnew(plan.name)
             let id: DomainID
             do throws(XenError) {
                 id = try start(xen, xenPlan)

@@ -89,6 +89,9 @@ private final class ParkedDomain: DomainHost {
     func destroy(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }
     func domains() async throws(HypervisorError) -> [RunningDomain] { [] }
     func capacity() async throws(HypervisorError) -> HostCapacity { try await host.capacity() }
+    func consoleTail(of name: String) async throws(HypervisorError) -> [String] { [] }
+    func removeConsole(of name: String) async throws(HypervisorError) {}
+    func consoles() async throws(HypervisorError) -> [String] { [] }
 }
 
 /// No overlays: the parked domain keeps its own.

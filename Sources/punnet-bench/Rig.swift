@@ -34,8 +34,6 @@ final class Rig: Sendable {
     /// Further connections to Xen; they live until the next sweep.
     let further = Mutex<[XenDomainHost]>([])
     private let number = Mutex<UInt32>(0)
-    /// How long each guest's console log was before the guest: Xen appends to what an earlier trial left.
-    private let consoleStarts = Mutex<[String: Int]>([:])
 
     init(image: String, work: String, subnet: IPv4Subnet, guardFolder: String, usesLibvirt: Bool, boot: BootMode) async throws {
         var logger = Logger(label: "punnet-bench") { StreamLogHandler.standardError(label: $0) }
@@ -53,7 +51,8 @@ final class Rig: Sendable {
             usesLibvirt ? .storagePool(uri: "storage:///system", name: "punnet-bench") : .qemuImg
         disks = try FileDiskStore(
             FileDiskStore.Settings(images: "\(work)/images", desktops: "\(work)/desktops", overlayMaker: maker), logger: logger)
-        let hostSettings = XenDomainHost.Settings(bridge: settings.bridge, portScript: settings.portScript, slowOperations: 2)
+        let hostSettings = XenDomainHost.Settings(
+            bridge: settings.bridge, portScript: settings.portScript, slowOperations: 2, installation: Self.installation)
         host = try XenDomainHost(hostSettings, logger: logger)
         events = EventLog(host.events)
         (self.hostSettings, networkSettings, self.logger) = (hostSettings, settings, logger)
@@ -106,12 +105,9 @@ final class Rig: Sendable {
         guard let addresses = network.addresses(of: Place(rawValue: 200 + Int(desktop))) else {
             throw BenchError("the network is too small")
         }
-        let domain = "bench-\(desktop)-g\(generation)"
-        let earlier = try? [UInt8](readFrom: Self.consoleLog(of: domain)).count
-        consoleStarts.withLock { $0[domain] = earlier ?? 0 }
         return DomainPlan(
-            uuid: DomainUUID(installation: Self.installation, desktop: id, generation: generation), name: domain, boot: boot,
-            kernel: image.kernel, ramdisk: ramdisk,
+            uuid: DomainUUID(installation: Self.installation, desktop: id, generation: generation), name: "bench-\(desktop)-g\(generation)",
+            boot: boot, kernel: image.kernel, ramdisk: ramdisk,
             commandLine: "console=hvc0 quiet net.ifnames=0 mitigations=off panic=0 punnet.deed=\(deed.rawValue) \(facts)",
             profile: Profile(vcpus: 1, memory: memory), overlay: overlay, mac: addresses.mac, address: addresses.address)
     }
@@ -129,8 +125,7 @@ final class Rig: Sendable {
 
     /// The whole lines that the guest has written.
     func console(of plan: DomainPlan) -> String {
-        let start = consoleStarts.withLock { $0[plan.name] ?? 0 }
-        let bytes = ((try? [UInt8](readFrom: Self.consoleLog(of: plan.name))) ?? []).dropFirst(start)
+        let bytes = (try? [UInt8](readFrom: Self.consoleLog(of: plan.name))) ?? []
         let end = bytes.lastIndex(of: UInt8(ascii: "\n")) ?? bytes.startIndex
         return String(decoding: bytes[..<end], as: UTF8.self)
     }
@@ -142,6 +137,7 @@ final class Rig: Sendable {
         for domain in (try? await host.domains()) ?? [] where domain.uuid.installation == Self.installation {
             try? await host.destroy(domain.uuid)
         }
+        for name in (try? await host.consoles()) ?? [] where name.hasPrefix("bench-") { try? await host.removeConsole(of: name) }
         for overlay in (try? await disks.overlays()) ?? [] { try? await disks.removeOverlay(overlay) }
         try? await disks.removeImage("bench", version: 1)
         unlink(ramdisk)

@@ -55,7 +55,7 @@ struct Daemon {
                 atPath: data + "/identity", withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
             return try SelfSignedCertificate.load(orCreateIn: data + "/identity", names: [ProcessInfo.processInfo.hostName] + addresses)
         }
-        let server = try desktopServer()
+        let server = try desktopServer(installation: store.installation)
 
         var brokerSettings = BrokerSettings()
         brokerSettings.atOnce = settings.atOnce
@@ -92,14 +92,16 @@ struct Daemon {
         var services: [any Service] = []
     }
 
-    private func desktopServer() throws -> DesktopServer {
+    private func desktopServer(installation: UInt64) throws -> DesktopServer {
         switch settings.server {
         case .xen:
             let data = settings.data
             let network = networkSettings
             let host = try StartFailure.explain("Xen cannot be reached") {
                 try XenDomainHost(
-                    .init(bridge: network.bridge, portScript: network.portScript, slowOperations: settings.atOnce), logger: logger)
+                    .init(
+                        bridge: network.bridge, portScript: network.portScript, slowOperations: settings.atOnce, installation: installation),
+                    logger: logger)
             }
             let disks = try StartFailure.explain("the data folder cannot be used") {
                 try FileDiskStore(

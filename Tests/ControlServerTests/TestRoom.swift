@@ -50,6 +50,9 @@ struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
     func capacity() async throws(HypervisorError) -> HostCapacity {
         HostCapacity(totalMemory: .gibibytes(4), freeMemory: .gibibytes(2), controlMemory: .gibibytes(2), processors: 2)
     }
+    func consoleTail(of _: String) async throws(HypervisorError) -> [String] { [] }
+    func removeConsole(of _: String) async throws(HypervisorError) {}
+    func consoles() async throws(HypervisorError) -> [String] { [] }
     var events: AsyncStream<DomainEvent> { AsyncStream { _ in } }
 
     func layOverlay(of _: String, for overlay: OverlayName) async throws(HypervisorError) -> String { "/none/\(overlay)" }

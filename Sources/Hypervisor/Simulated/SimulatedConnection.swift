@@ -148,6 +148,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             domain.bootTime = .milliseconds(Int.random(in: boot, using: &state.random))
             state.domains[plan.uuid] = domain
             state.answersAt[plan.address] = plan.uuid
+            state.consoles[plan.name] = ""
             state.deeds.append(.built(plan.uuid, overlay: plan.overlay))
             return .success(())
         }
@@ -200,6 +201,9 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             if found.activity == .paused {
                 state.domains[domain]?.become(.running, at: clock.now.offset)
                 state.domains[domain]?.runs += 1
+                if found.answersFrom == nil {
+                    state.consoles[found.name, default: ""] += "Linux boots\n" + (found.hangs ? "" : "Started the RDP server\n")
+                }
                 if found.answersFrom == nil, !found.hangs {
                     state.domains[domain]?.answersFrom = clock.now.offset + found.bootTime
                 }
@@ -243,6 +247,25 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
                     totalMemory: server.totalMemory, freeMemory: server.totalMemory - used, controlMemory: server.controlMemory,
                     processors: server.processors))
         }
+    }
+
+    // MARK: Consoles
+
+    public func consoleTail(of name: String) async throws(HypervisorError) -> [String] {
+        try await act("console", takes: 200...500) { state -> Result<[String], HypervisorError> in
+            .success(ConsoleText.lines(of: state.consoles[name, default: ""].utf8))
+        }
+    }
+
+    public func removeConsole(of name: String) async throws(HypervisorError) {
+        try await act("unlink", takes: 100...200) { state -> Result<Void, HypervisorError> in
+            state.consoles[name] = nil
+            return .success(())
+        }
+    }
+
+    public func consoles() async throws(HypervisorError) -> [String] {
+        try await act("readdir", takes: 200...500) { state -> Result<[String], HypervisorError> in .success(state.consoles.keys.sorted()) }
     }
 
     // MARK: Disks

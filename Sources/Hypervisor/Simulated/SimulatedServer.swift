@@ -93,6 +93,8 @@ public final class SimulatedServer: Sendable {
         var files: [String: File] = [:]
         /// What its disk has for all of these.
         var freeDisk: ByteCount
+        /// What guests wrote to their consoles, by their domains' names.
+        var consoles: [String: String] = [:]
         var faults = Faults()
         var watchers: [UInt64: AsyncStream<DomainEvent>.Continuation] = [:]
         var nextWatcher: UInt64 = 1
@@ -149,6 +151,16 @@ public final class SimulatedServer: Sendable {
     public var domains: [DomainUUID: Domain] { state.withLock { $0.domains } }
     public var overlays: Set<OverlayName> { state.withLock { Set($0.files.keys.compactMap { OverlayName(fileName: $0) }) } }
     public var files: [String: File] { state.withLock { $0.files } }
+    /// What guests wrote to their consoles, by their domains' names; kept until it is removed.
+    public var consoles: [String: String] { state.withLock { $0.consoles } }
+
+    /// A guest writes to its console.
+    public func guestWrites(_ uuid: DomainUUID, _ text: String) {
+        state.withLock { state in
+            guard let name = state.domains[uuid]?.name else { return }
+            state.consoles[name, default: ""] += text
+        }
+    }
 
     public func setFaults(_ faults: Faults) { state.withLock { $0.faults = faults } }
 
