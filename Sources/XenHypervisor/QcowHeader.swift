@@ -51,4 +51,14 @@ struct QcowHeader: Hashable {
         guard size > 0, size <= UInt64(Int64.max) else { throw refuse("it has no size") }
         diskSize = Int64(size)
     }
+
+    /// The file that a qcow2 file of our own names as its backing file; nil where it names none or is no qcow2 file.
+    static func backingFile(of path: String) throws(HypervisorError) -> String? {
+        let start = try DiskFiles.head(of: path, count: 1 << 16)
+        guard start.count >= 20, start.starts(with: [0x51, 0x46, 0x49, 0xfb]) else { return nil }
+        func number(_ range: Range<Int>) -> UInt64 { start[range].reduce(0) { $0 << 8 | UInt64($1) } }
+        let (offset, count) = (number(8..<16), number(16..<20))
+        guard offset > 0, count > 0, count <= 1023, offset <= UInt64(start.count) - count else { return nil }
+        return String(decoding: start[Int(offset)..<Int(offset + count)], as: UTF8.self)
+    }
 }

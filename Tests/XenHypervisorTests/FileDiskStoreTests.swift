@@ -133,6 +133,15 @@ struct FileDiskStoreTests {
         #expect(try await store.overlays().isEmpty)
     }
 
+    @Test func anOverlayOverAMissingDiskIsNotLaid() async throws {
+        let stored = try await store.takeIn(try await files(), as: "gone", version: 1) { _, _ in }
+        _ = try await store.layOverlay(of: stored.blankOverlay, for: OverlayName(desktop: DesktopID(rawValue: 8), generation: Generation(rawValue: 1)))
+        unlink(stored.disk)
+        let error = try await #require(throws: HypervisorError.self) { try await store.layOverlay(of: stored.blankOverlay, for: overlay) }
+        #expect(error == .missingFile(path: stored.disk))
+        #expect(try await store.overlays().count == 1)
+    }
+
     @Test func aMissingBlankOverlayIsNamed() async throws {
         let error = try await #require(throws: HypervisorError.self) { try await store.layOverlay(of: "/nowhere", for: overlay) }
         #expect(error == .missingFile(path: "/nowhere"))
