@@ -103,7 +103,7 @@ let package = Package(
             name: "XenHypervisorTests",
             dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging]),
         .testTarget(name: "XenLabTests", dependencies: ["HypervisorContract"]),
-        .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
+        .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", logging]),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
         .testTarget(
             name: "ControlServerTests",

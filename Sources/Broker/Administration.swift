@@ -131,10 +131,14 @@ public final class Administration: Sendable {
         return await broker.reports(ofDesktopsIn: lab?.id)
     }
 
+    /// Why a desktop is not ready and what happens next.
+    public func explainDesktop(_ name: String) async throws(BrokerError) -> DesktopExplanation {
+        try await broker.explanation(ofDesktop: name)
+    }
+
     /// Has a desktop made anew; a session on it ends.
     public func remakeDesktop(_ name: String) async throws(BrokerError) {
-        guard let desktop = await broker.room.desktops.values.first(where: { $0.name == name }) else { throw .unknownDesktop(name) }
-        await broker.deliver(.remake(desktop.id))
+        await broker.deliver(.remake(try await broker.room.desktop(named: name).id))
     }
 
     /// Open sessions, newest first; with `all` the ended ones too, at most `limit`.

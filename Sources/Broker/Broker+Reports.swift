@@ -30,11 +30,26 @@ extension Broker {
     func reports(ofDesktopsIn lab: LabID?) -> [DesktopReport] {
         let wanted = room.desktops.values.filter { lab == nil || $0.lab == lab }
         return wanted.sorted { (room.labs[$0.lab]?.name ?? "", $0.number) < (room.labs[$1.lab]?.name ?? "", $1.number) }.map { desktop in
-            DesktopReport(
-                name: desktop.name, lab: room.labs[desktop.lab]?.name ?? "", state: desktop.state, generation: desktop.generation,
-                address: room.addresses.addresses(of: desktop.place)?.address.description ?? "",
-                since: room.works[desktop.id]?.since.map(calendar), explanation: room.explanation(of: desktop))
+            report(of: desktop)
         }
+    }
+
+    private func report(of desktop: Desktop) -> DesktopReport {
+        DesktopReport(
+            name: desktop.name, lab: room.labs[desktop.lab]?.name ?? "", state: desktop.state, generation: desktop.generation,
+            address: room.addresses.addresses(of: desktop.place)?.address.description ?? "", since: room.works[desktop.id]?.since.map(calendar),
+            explanation: room.note(on: desktop))
+    }
+
+    func explanation(ofDesktop name: String) throws(BrokerError) -> DesktopExplanation {
+        guard isServing else { throw .unavailable }
+        let desktop = try room.desktop(named: name)
+        let told = room.explanation(of: desktop)
+        var cause: String?
+        if case .quarantined(let why, _) = desktop.state { cause = why }
+        return DesktopExplanation(
+            desktop: report(of: desktop), meaning: told.meaning, present: told.present, deadline: told.deadline.map(calendar), next: told.next,
+            nextAt: told.nextAt.map(calendar), cause: cause, failure: desktop.failure, remedies: told.remedies)
     }
 
     /// The room's instant as a moment of the calendar.

@@ -33,6 +33,7 @@ public actor Broker: Service {
     private let clock: BrokerClock
     private var recorder: Recorder!
     private var keeper: PoolKeeper!
+    private var consoles: ConsoleKeeper!
     /// Ends links at the relay; set by the wiring, since the relay's desk needs the broker first.
     private var closeLinks: @Sendable (SessionID) async -> Void = { _ in }
 
@@ -74,6 +75,9 @@ public actor Broker: Service {
     public func run() async throws {
         recorder = Recorder(store: store, clock: clock) { [weak self] in await self?.deliver($0) }
         keeper = PoolKeeper(host: host, disks: disks, readiness: readiness, clock: clock) { [weak self] in await self?.deliver($0) }
+        consoles = ConsoleKeeper(host: host, deadline: room.settings.consoleDeadline, clock: clock, logger: logger) { [weak self] in
+            await self?.deliver($0)
+        }
         try await begin()
         for await event in host.events.cancelOnGracefulShutdown() { deliver(.domainEnded(event.uuid, event.kind)) }
         await stop()
@@ -85,13 +89,14 @@ public actor Broker: Service {
         let seats = try await store.seats()
         let domains = try await answered("Xen's list of domains") { [host] in try await host.domains() }
         let overlays = try await answered("the list of overlays") { [disks] in try await disks.overlays() }
+        let names = await consoles.names()
         isReading = false
         deliver(
             .began(
                 Snapshot(
                     stored: stored,
                     seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
-                    domains: domains, overlays: overlays)))
+                    domains: domains, overlays: overlays, consoles: names)))
         phase = .serving
         for event in meanwhile { deliver(event) }
         meanwhile = []
@@ -169,6 +174,10 @@ public actor Broker: Service {
             Task { deliver(await measure(number)) }
         case .step(let desktop, let generation, let step):
             enqueue { [keeper] in await keeper?.begin(step, of: desktop, generation) }
+        case .readConsole(let desktop, let generation, let name):
+            enqueue { [consoles] in await consoles?.read(name, of: desktop, generation) }
+        case .dropConsole(let name):
+            enqueue { [consoles] in await consoles?.drop(name) }
         case .unpause(let session, let domain):
             Task { deliver(await unpause(session, domain)) }
         case .answer(let claim, let answer):

@@ -17,8 +17,8 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Something still needs it.
     case inUse(kind: String, name: String, by: String)
     case invalid(field: String, value: String, remedy: String)
-    /// It does not fit the server: what would, and what was asked for.
-    case doesNotFit(asked: Int, holds: Int, profile: Profile)
+    /// It does not fit the server: what was asked for, what would fit, and what of the server ends first.
+    case doesNotFit(asked: Int, holds: Int, profile: Profile, limit: Limit)
     /// The lease could not be written to the disk, or the store cannot be read.
     case storage(String)
     /// Xen, the disks or the network refused.
@@ -39,8 +39,9 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .nameTaken(let kind, let name): "there is already a \(kind) named '\(name)'; choose another name"
         case .inUse(let kind, let name, let user): "\(kind) '\(name)' is still needed by \(user)"
         case .invalid(let field, let value, let remedy): "\(field) '\(value)' is not possible: \(remedy)"
-        case .doesNotFit(let asked, let holds, let profile):
-            "this server holds \(holds) desktops of \(profile.vcpus) vCPU and \(profile.memory); \(asked) were asked for"
+        case .doesNotFit(let asked, let holds, let profile, let limit):
+            "this server holds \(holds) \(holds == 1 ? "desktop" : "desktops") of this profile; \(asked) \(asked == 1 ? "was" : "were") asked for"
+                + " (\(profile.vcpus) vCPU, \(profile.memory)): \(limit.words)"
         case .storage(let detail): "the database could not be written or read: \(detail)"
         case .hypervisor(let detail): detail
         case .unavailable: "punnetd is starting or stopping; try again in a moment"

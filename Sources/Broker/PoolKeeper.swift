@@ -33,9 +33,11 @@ actor PoolKeeper {
         let before = lanes[desktop]
         let lane = Task {
             await before?.value
-            let outcome = await carryOut(step)
-            await report(
-                outcome.map { .stepDone(desktop, generation, $0) } recovering: { .stepFailed(desktop, generation, cause: $0) })
+            switch await carryOut(step, of: desktop, generation) {
+            case .done(let outcome): await report(.stepDone(desktop, generation, outcome))
+            case .failed(let cause): await report(.stepFailed(desktop, generation, step.kind, cause: cause))
+            case .brokenOff: break
+            }
         }
         lanes[desktop] = lane
         if case .awaitReadiness = step { waits[desktop] = lane }
@@ -46,7 +48,7 @@ actor PoolKeeper {
         for wait in waits.values { wait.cancel() }
     }
 
-    private nonisolated func carryOut(_ step: Step) async -> Outcome {
+    private nonisolated func carryOut(_ step: Step, of desktop: DesktopID, _ generation: Generation) async -> Outcome {
         do {
             switch step {
             case .layOverlay(let blank, let name):
@@ -56,7 +58,10 @@ actor PoolKeeper {
                 return .done(.domainBuilt)
             case .awaitReadiness(let domain, let address):
                 try await host.unpause(domain)
-                return .done(.answered(fingerprint: try await readiness.await(address, by: clock)))
+                let fingerprint = try await readiness.await(address, by: clock) { finding in
+                    await report(.notReady(desktop, generation, finding: finding))
+                }
+                return .done(.answered(fingerprint: fingerprint))
             case .pause(let domain):
                 try await host.pause(domain)
                 return .done(.paused)
@@ -65,20 +70,17 @@ actor PoolKeeper {
                 try await disks.removeOverlay(overlay)
                 return .done(.removed)
             }
+        } catch is CancellationError {
+            return .brokenOff
         } catch {
-            return .failed(cause: "\(error)")
+            return .failed(cause: step.cause(of: error))
         }
     }
 
     private enum Outcome {
         case done(StepOutcome)
         case failed(cause: String)
-
-        func map(_ transform: (StepOutcome) -> RoomEvent, recovering: (String) -> RoomEvent) -> RoomEvent {
-            switch self {
-            case .done(let outcome): transform(outcome)
-            case .failed(let cause): recovering(cause)
-            }
-        }
+        /// By the desktop's removal or the daemon's end, which go on from there.
+        case brokenOff
     }
 }

@@ -9,7 +9,11 @@ extension Room {
         labs = Dictionary(uniqueKeysWithValues: stored.labs.map { ($0.id, $0) })
         images = Dictionary(uniqueKeysWithValues: stored.images.map { ($0.id, $0) })
         desktops = Dictionary(uniqueKeysWithValues: stored.desktops.map { ($0.id, $0) })
-        works = stored.desktops.reduce(into: [:]) { $0[$1.id] = Work(since: now) }
+        works = stored.desktops.reduce(into: [:]) { works, desktop in
+            // The calendar may have been set back meanwhile: nothing began in the future.
+            let age = stored.since[desktop.id].map { max(0, stored.readAt - $0) } ?? 0
+            works[desktop.id] = Work(since: now + .seconds(-age))
+        }
         seats = snapshot.seats
         nextDesktop = stored.nextDesktop
         nextSession = stored.nextSession
@@ -24,13 +28,35 @@ extension Room {
         }
         for domain in snapshot.domains where domain.uuid.installation == installation && self.desktop(with: domain.uuid) == nil {
             effects.append(.destroyStray(domain.uuid))
+            effects.append(.dropConsole(domain.name))
         }
         for overlay in snapshot.overlays where !vouchedFor.contains(overlay) {
             // The current generation's own is dropped with its domain, by the desktop's removal.
             if let desktop = desktops[overlay.desktop], desktop.generation == overlay.generation, desktop.state.holdsResources { continue }
             effects.append(.removeStray(overlay))
         }
+        adoptConsoles(snapshot)
         fill()
+    }
+
+    /// Asks again for the lines of failures that a crash came before, and forgets the consoles of generations that are over.
+    private mutating func adoptConsoles(_ snapshot: Snapshot) {
+        for (id, desktop) in desktops.sorted(by: { $0.key < $1.key }) where desktop.failure?.console.isEmpty == true { readConsole(of: id) }
+        // A retiring generation's own is forgotten with its removal.
+        let kept = desktops.values.filter(\.state.holdsResources).map(domainName)
+        let foreign = snapshot.domains.filter { $0.uuid.installation != installation }.map(\.name)
+        for name in snapshot.consoles.sorted() where namesDesktop(name) && !kept.contains(name) && !foreign.contains(name) {
+            effects.append(.dropConsole(name))
+        }
+    }
+
+    /// Whether a domain of this name is or was a desktop of a lab that there is: `<lab>-<number>-g<generation>`.
+    private func namesDesktop(_ name: String) -> Bool {
+        labs.values.contains { lab in
+            guard name.hasPrefix(lab.name + "-") else { return false }
+            let rest = name.dropFirst(lab.name.count + 1).split(separator: "-", omittingEmptySubsequences: false)
+            return rest.count == 2 && Int(rest[0]) != nil && rest[1].first == "g" && UInt32(rest[1].dropFirst()) != nil
+        }
     }
 
     /// Takes one desktop over; tells whether its domain and overlay are vouched for.
@@ -71,11 +97,17 @@ extension Room {
             resumeRemoval(of: desktop.id)
             return false
         case .quarantined(_, holding: false):
-            works[desktop.id]?.retryAt = now
+            // A restart is no next try: what was left of the pause is still waited for.
+            let passed = works[desktop.id]?.since.map { now - $0 } ?? .zero
+            let left = max(.zero, pause(after: desktop.failure) - passed)
+            works[desktop.id]?.retryAt = now + left
             return false
         case .empty:
             guard domain != nil || overlayIsThere else { return false }
-            if domain != nil { effects.append(.destroyStray(uuid(of: desktop))) }
+            if let domain {
+                effects.append(.destroyStray(domain.uuid))
+                effects.append(.dropConsole(domain.name))
+            }
             return false
         }
     }

@@ -12,6 +12,9 @@ extension Room {
             removeSurplus(in: lab)
         }
         for id in desktops.keys.sorted() where isDue(id) { begin(id) }
+        if works.values.contains(where: { if case .doesNotFit = $0.hindrance { true } else { false } }) {
+            refillAt = refillAt ?? now + settings.fitPause
+        }
     }
 
     /// How many desktops are being made or removed.
@@ -83,112 +86,21 @@ extension Room {
         record([.desktopRemoved(id)], .dropped(id))
     }
 
-    // MARK: Admission
-
-    private mutating func measure() {
-        guard measuring == nil else { return }
-        measuring = (nextMeasuring, now + settings.measureDeadline)
-        effects.append(.measure(nextMeasuring))
-        nextMeasuring += 1
-    }
-
-    /// What comes too late is not what the server has now: it was asked again.
-    mutating func takeMeasurement(_ measurement: ServerMeasurement, _ number: UInt64) {
-        guard measuring?.number == number else { return }
-        measuring = nil
-        let host = measurement.host
-        // What is neither dom0's nor a desktop's of ours is somebody else's, and so is what is left of a generation that is over.
-        var others = ByteCount.zero
-        for domain in measurement.domains where desktop(with: domain.uuid)?.state.holdsResources != true { others += domain.memory }
-        capacity = Capacity(
-            total: host.totalMemory,
-            memory: max(.zero, host.totalMemory - host.controlMemory - settings.memoryReserve - others),
-            controlMemory: max(.zero, host.controlMemory - settings.controlReserve),
-            disk: max(.zero, measurement.disk.free + measurement.disk.overlays - settings.diskReserve),
-            diskTotal: measurement.disk.total, diskFree: measurement.disk.free)
-        fill()
-    }
-
-    mutating func overdueMeasurement() {
-        guard let measuring, measuring.until <= now else { return }
-        measurementFailed("the server did not tell it within \(settings.measureDeadline)", measuring.number)
-    }
-
-    mutating func measurementFailed(_ cause: String, _ number: UInt64) {
-        guard measuring?.number == number else { return }
-        measuring = nil
-        refillAt = now + settings.refillPause
-        effects.append(.notice("the server's capacity is unknown; no desktop is begun", ["cause": cause]))
-    }
-
-    /// What a domain of this profile takes from Xen: its memory and the hypervisor's own tables for it.
-    static func memoryNeeded(by profile: Profile) -> ByteCount {
-        profile.memory + ByteCount(rawValue: profile.memory.rawValue / 128) + .mebibytes(Int64(2 + profile.vcpus))
-    }
-
-    /// What is promised to desktops now, whether they use it yet or not.
-    var promised: (memory: ByteCount, disk: ByteCount, desktops: Int) {
-        var memory = ByteCount.zero
-        var disk = ByteCount.zero
-        var count = 0
-        for desktop in desktops.values where desktop.state.holdsResources {
-            count += 1
-            if let profile = desktop.profile { memory += Self.memoryNeeded(by: profile) }
-            if let image = desktop.image.flatMap({ images[$0] }) { disk += image.diskSize }
-        }
-        return (memory, disk, count)
-    }
-
-    /// Why one more desktop of the profile and image cannot be promised; nil when it can.
-    func hindrance(to profile: Profile, _ image: ImageVersion) -> String? {
-        guard let capacity else { return "the server's capacity is not known yet" }
-        let promised = promised
-        let needed = Self.memoryNeeded(by: profile)
-        if promised.memory + needed > capacity.memory {
-            return "it needs \(needed) of memory; \(capacity.memory - promised.memory) of \(capacity.memory) are not promised yet"
-        }
-        if settings.controlMemoryPerDesktop * (promised.desktops + 1) > capacity.controlMemory {
-            return "dom0 has no memory left for one more desktop's disk process"
-        }
-        if promised.disk + image.diskSize > capacity.disk {
-            return "its disk may grow to \(image.diskSize); \(capacity.disk - promised.disk) of \(capacity.disk) are not promised yet"
-        }
-        return nil
-    }
-
-    /// How many desktops of the profile and image the server holds beside what other labs are to have.
-    func holds(of profile: Profile, _ image: ImageVersion, inPlaceOf lab: LabID?) -> Int? {
-        guard let capacity else { return nil }
-        var memory = capacity.memory
-        var control = capacity.controlMemory
-        var disk = capacity.disk
-        var places = addresses.places
-        for other in labs.values where other.id != lab {
-            memory = memory - Self.memoryNeeded(by: other.profile) * other.size
-            control = control - settings.controlMemoryPerDesktop * other.size
-            disk = disk - (images[other.image]?.diskSize ?? .zero) * other.size
-            places -= other.size
-        }
-        let counts = [
-            memory.rawValue / Self.memoryNeeded(by: profile).rawValue, control.rawValue / settings.controlMemoryPerDesktop.rawValue,
-            disk.rawValue / max(1, image.diskSize.rawValue), Int64(places),
-        ]
-        return max(0, Int(counts.min() ?? 0))
-    }
-
     // MARK: Making
 
     /// Whether an empty desktop may be begun now.
     private mutating func isDue(_ id: DesktopID) -> Bool {
+        works[id]?.hindrance = nil
         guard let desktop = desktops[id], desktop.state == .empty, works[id]?.isBeingAdded == false else { return false }
         guard let lab = labs[desktop.lab], let image = images[lab.image] else { return false }
         guard underWay < settings.atOnce else {
-            works[id]?.hindrance = "others are being made first"
+            let count = underWay
+            works[id]?.hindrance = .othersFirst(count)
             return false
         }
-        let hindrance = hindrance(to: lab.profile, image)
-        works[id]?.hindrance = hindrance
-        return hindrance == nil
+        guard let hindrance = hindrance(to: lab.profile, image) else { return true }
+        works[id]?.hindrance = .doesNotFit(hindrance)
+        return false
     }
 
     private mutating func begin(_ id: DesktopID) {
@@ -200,6 +112,7 @@ extension Room {
         desktop.profile = lab.profile
         desktop.fingerprint = nil
         desktops[id] = desktop
+        works[id]?.finding = nil
         record([.desktopChanged(desktop)], .begun(id, desktop.generation))
     }
 
@@ -221,20 +134,21 @@ extension Room {
         case .overlayLaid(let path):
             guard let desktop = preparing(id, generation, at: .overlay), let plan = plan(for: desktop, overlay: path) else { return }
             move(id, .advance(to: .domain))
-            ask(id, .build(plan), within: settings.domainDeadline)
+            ask(id, .build(plan), within: settings.deadline(of: .domain))
         case .domainBuilt:
             guard let desktop = preparing(id, generation, at: .domain), let place = addresses.addresses(of: desktop.place) else { return }
             move(id, .advance(to: .readiness))
-            ask(id, .awaitReadiness(uuid(of: desktop), place.address), within: settings.readinessDeadline)
+            ask(id, .awaitReadiness(uuid(of: desktop), place.address), within: settings.deadline(of: .readiness))
         case .answered(let fingerprint):
             guard let desktop = preparing(id, generation, at: .readiness) else { return }
             move(id, .advance(to: .parking))
             desktops[id]?.fingerprint = fingerprint
-            ask(id, .pause(uuid(of: desktop)), within: settings.parkingDeadline)
+            ask(id, .pause(uuid(of: desktop)), within: settings.deadline(of: .parking))
         case .paused:
             guard var desktop = preparing(id, generation, at: .parking) else { return }
             guard let parked = desktop.state.after(.parked) else { return }
             desktop.state = parked
+            desktop.failure = nil
             record([.desktopChanged(desktop)], .parked(id, generation))
         case .removed:
             removed(id, generation)
@@ -246,35 +160,46 @@ extension Room {
             let place = addresses.addresses(of: desktop.place)
         else { return nil }
         return DomainPlan(
-            uuid: uuid(of: desktop), name: "\(desktop.name)-g\(desktop.generation)", boot: image.boot, kernel: image.kernel,
+            uuid: uuid(of: desktop), name: domainName(of: desktop), boot: image.boot, kernel: image.kernel,
             ramdisk: image.ramdisk, commandLine: image.commandLine, profile: profile, overlay: overlay, mac: place.mac, address: place.address)
     }
 
-    /// The making of a generation, or its removal, has failed.
-    mutating func stepFailed(_ id: DesktopID, _ generation: Generation, cause: String) {
+    /// The making of a generation, or its removal, has failed at this step; a step that it is no longer at is over, however it ended.
+    mutating func stepFailed(_ id: DesktopID, _ generation: Generation, _ kind: StepKind, cause: String) {
         guard let desktop = desktops[id], desktop.generation == generation else { return }
-        switch desktop.state {
-        case .preparing:
-            works[id]?.failures += 1
-            works[id]?.cause = cause
+        let failures = (desktop.failure?.count ?? 0) + 1
+        switch (desktop.state, kind) {
+        case (.preparing(let stands), .making(let step)) where stands == step:
+            desktops[id]?.failure = Failure(count: failures, generation: generation, step: step, cause: cause)
             effects.append(
                 .notice("a desktop could not be made", ["desktop": desktop.name, "generation": "\(generation)", "cause": cause]))
+            readConsole(of: id)
             retire(id, [])
-        case .retiring:
-            works[id]?.failures += 1
-            hold(id, cause: "it could not be removed: \(cause)", holding: true)
-        case .empty, .ready, .leased, .quarantined:
+        case (.retiring, .removal):
+            let cause = "it could not be removed: \(cause)"
+            if desktop.failure?.generation == generation {
+                // Why its making failed stays the cause of all.
+                desktops[id]?.failure?.count = failures
+            } else {
+                desktops[id]?.failure = Failure(count: failures, generation: generation, step: nil, cause: cause)
+            }
+            hold(id, cause: cause, holding: true)
+        default:
             return
         }
+    }
+
+    mutating func notReady(_ id: DesktopID, _ generation: Generation, _ finding: String) {
+        guard preparing(id, generation, at: .readiness) != nil else { return }
+        works[id]?.finding = finding
     }
 
     /// Puts what failed into quarantine and sets the next try's time; the pauses grow.
     private mutating func hold(_ id: DesktopID, cause: String, holding: Bool) {
         move(id, .quarantine(cause: cause, holding: holding))
-        let failures = max(1, works[id]?.failures ?? 1)
         works[id]?.deadline = nil
-        works[id]?.cause = nil
-        works[id]?.retryAt = now + settings.retryPauses[min(failures, settings.retryPauses.count) - 1]
+        let pause = pause(after: desktops[id]?.failure)
+        works[id]?.retryAt = now + pause
         guard let desktop = desktops[id] else { return }
         record([.desktopChanged(desktop)], .held(id))
         effects.append(.notice("a desktop is in quarantine", ["desktop": desktop.name, "cause": cause]))
@@ -284,21 +209,35 @@ extension Room {
         for (id, work) in works.sorted(by: { $0.key < $1.key }) {
             if let deadline = work.deadline, deadline <= now, let desktop = desktops[id] {
                 works[id]?.deadline = nil
-                stepFailed(id, desktop.generation, cause: "\(Self.deed(of: desktop.state)) took longer than it may")
+                overdue(desktop, finding: work.finding)
             }
             if let retryAt = work.retryAt, retryAt <= now { retry(id) }
         }
     }
 
-    private static func deed(of state: DesktopState) -> String {
-        switch state {
-        case .preparing(.overlay): "laying its disk"
-        case .preparing(.domain): "building its domain"
-        case .preparing(.readiness): "booting until RDP answered"
-        case .preparing(.parking): "parking it"
-        case .retiring: "removing it"
-        case .empty, .ready, .leased, .quarantined: "a step"
+    private mutating func overdue(_ desktop: Desktop, finding: String?) {
+        switch desktop.state {
+        case .preparing(let step):
+            let limit = settings.deadline(of: step).text
+            let cause =
+                switch step {
+                case .overlay: "laying its disk took longer than \(limit): the disk that holds it is slow, or does not answer"
+                case .domain: "building its domain took longer than \(limit): Xen or xenstored does not answer, or dom0 is short of time"
+                case .readiness: "RDP did not answer within \(limit)\(finding.map { ": \($0)" } ?? "")"
+                case .parking: "parking it took longer than \(limit): Xen does not answer"
+                }
+            stepFailed(desktop.id, desktop.generation, .making(step), cause: cause)
+        case .retiring:
+            let cause = "it is not gone after \(settings.removalDeadline.text): 'xl list' tells whether Xen still holds its domain"
+            stepFailed(desktop.id, desktop.generation, .removal, cause: cause)
+        case .empty, .ready, .leased, .quarantined:
+            return
         }
+    }
+
+    /// How long what has failed waits for its next try.
+    func pause(after failure: Failure?) -> Duration {
+        settings.retryPauses[min(max(1, failure?.count ?? 1), settings.retryPauses.count) - 1]
     }
 
     private mutating func retry(_ id: DesktopID) {
@@ -336,8 +275,9 @@ extension Room {
         }
         works[id]?.deadline = nil
         works[id]?.retryAt = nil
-        if let cause = works[id]?.cause, labs[desktop.lab] != nil {
-            hold(id, cause: cause, holding: false)
+        effects.append(.dropConsole(domainName(of: desktop)))
+        if let failure = desktop.failure, failure.generation == generation, failure.step != nil, labs[desktop.lab] != nil {
+            hold(id, cause: failure.cause, holding: false)
         } else {
             move(id, .removed)
             desktops[id]?.fingerprint = nil
@@ -367,17 +307,18 @@ extension Room {
             guard let desktop = preparing(id, generation, at: .overlay), let image = desktop.image.flatMap({ images[$0] }) else { return }
             ask(
                 id, .layOverlay(blank: image.blankOverlay, OverlayName(desktop: id, generation: generation)),
-                within: settings.overlayDeadline)
+                within: settings.deadline(of: .overlay))
         case .parked(let id, let generation):
             guard let desktop = preparing(id, generation, at: .parking) else { return }
             move(id, .parked)
             works[id] = Work(since: now)
+            desktops[id]?.failure = nil
             effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)"]))
             serveLine(of: desktop.lab)
             fill()
         case .leased(let session): leaseRecorded(session)
         case .ticketRenewed(let session, let claim): ticketRenewed(session, claim)
-        case .retiring, .emptied, .dropped, .held: return
+        case .retiring, .emptied, .dropped, .held, .consoleKept: return
         }
     }
 
@@ -389,12 +330,28 @@ extension Room {
             works[id] = nil
             refillAt = now + settings.refillPause
             effects.append(.notice("a desktop could not be written to the database", ["cause": cause]))
-        case .begun(let id, let generation), .parked(let id, let generation):
-            stepFailed(id, generation, cause: "the database could not be written: \(cause)")
+        case .begun(let id, let generation): stepFailed(id, generation, .making(.overlay), cause: "the database could not be written: \(cause)")
+        case .parked(let id, let generation): stepFailed(id, generation, .making(.parking), cause: "the database could not be written: \(cause)")
         case .leased(let session): leaseNotRecorded(session, cause: cause)
         case .ticketRenewed(let session, let claim): ticketNotRenewed(session, claim, cause: cause)
-        case .retiring, .emptied, .dropped, .held: return
+        case .retiring, .emptied, .dropped, .held, .consoleKept: return
         }
+    }
+
+    // MARK: Consoles
+
+    /// Asks for the last lines of a generation whose making failed. Before its domain was built it had no console.
+    mutating func readConsole(of id: DesktopID) {
+        guard let desktop = desktops[id], let failure = desktop.failure, failure.generation == desktop.generation else { return }
+        guard let step = failure.step, step != .overlay else { return }
+        effects.append(.readConsole(id, desktop.generation, domainName(of: desktop)))
+    }
+
+    /// They are kept with the failure of that generation, and only with it.
+    mutating func consoleRead(_ id: DesktopID, _ generation: Generation, _ lines: [String]) {
+        guard !lines.isEmpty, desktops[id]?.failure?.generation == generation else { return }
+        desktops[id]?.failure?.console = lines
+        record([.consoleRead(id, generation, lines)], .consoleKept(id))
     }
 
     // MARK: What happens by itself, and what administrators ask for
@@ -404,7 +361,7 @@ extension Room {
         let deed =
             switch kind {
             case .shutDown: "it shut itself down"
-            case .crashed: "it crashed"
+            case .crashed: "its guest crashed"
             case .died: "its domain was ended from outside"
             }
         switch desktop.state {
@@ -417,14 +374,15 @@ extension Room {
         case .ready:
             effects.append(.notice("a ready desktop ended by itself", ["desktop": desktop.name, "cause": deed]))
             retire(desktop.id, [])
-        case .preparing(.readiness), .preparing(.parking): stepFailed(desktop.id, desktop.generation, cause: deed)
+        case .preparing(let step) where step == .readiness || step == .parking:
+            stepFailed(desktop.id, desktop.generation, .making(step), cause: "\(deed) before it was ready")
         case .empty, .preparing, .retiring, .quarantined: return
         }
     }
 
     mutating func remake(_ id: DesktopID) {
         guard let desktop = desktops[id] else { return }
-        works[id]?.failures = 0
+        desktops[id]?.failure = nil
         switch desktop.state {
         case .leased(let session): end(session, because: .administrator)
         case .ready, .preparing: retire(id, [])

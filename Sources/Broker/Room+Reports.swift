@@ -30,19 +30,13 @@ extension Room {
         guard lab.profile.memory <= .gibibytes(256) else {
             throw .invalid(field: "memory", value: "\(lab.profile.memory)", remedy: "use at most 256 GiB")
         }
-        guard (0...addresses.places).contains(lab.size) else {
-            throw .invalid(field: "size", value: "\(lab.size)", remedy: "the desktops' network has \(addresses.places) addresses: use 0 to that")
+        guard lab.size >= 0 else {
+            throw .invalid(field: "size", value: "\(lab.size)", remedy: "use 0 to \(addresses.places)")
         }
         guard (.zero...(.seconds(86_400))).contains(lab.grace) else {
             throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: "use 0 seconds to a day")
         }
-        let former = labs[lab.id]
-        // What asks for no more than before is always possible.
-        guard lab.size > (former?.size ?? 0) || (lab.size > 0 && (lab.profile != former?.profile || lab.image != former?.image)) else { return }
-        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id) else {
-            throw .hypervisor("what the server has is not known, so nothing can be promised: 'punnet status' tells why; try again in a moment")
-        }
-        guard lab.size <= holds else { throw .doesNotFit(asked: lab.size, holds: holds, profile: lab.profile) }
+        try admit(lab, image)
     }
 
     /// Whether it is known what the server has, or known that it cannot be asked now.
@@ -53,22 +47,5 @@ extension Room {
         let image = images[lab.image].map { "\($0.image)-\($0.version)" } ?? ""
         let counts = desktops.values.filter { $0.lab == lab.id }.reduce(into: [:]) { $0[$1.state.word, default: 0] += 1 }
         return LabReport(lab: lab, image: image, desktops: counts, waiting: lines[lab.id, default: []].count)
-    }
-
-    /// Why a desktop is not ready and what happens next; nil where its state says it all.
-    func explanation(of desktop: Desktop) -> String? {
-        let work = works[desktop.id]
-        switch desktop.state {
-        case .ready, .leased: return nil
-        case .empty: return work?.hindrance ?? "it is about to be made"
-        case .preparing(.overlay): return "its disk is being laid"
-        case .preparing(.domain): return "Xen builds its domain"
-        case .preparing(.readiness): return "it boots; RDP does not answer yet"
-        case .preparing(.parking): return "RDP has answered; it is being parked"
-        case .retiring: return "what it held is being removed"
-        case .quarantined(let cause, _):
-            guard let retryAt = work?.retryAt else { return cause }
-            return "\(cause); tried again in \(max(0, (retryAt - now).components.seconds)) s"
-        }
     }
 }

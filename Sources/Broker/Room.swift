@@ -25,10 +25,13 @@ struct Room: Sendable {
     var lines: [LabID: [Waiting]] = [:]
     /// Nil until it was measured, and while it is being measured anew.
     var capacity: Capacity?
+    /// Why the server could not be measured when it was last asked.
+    var unmeasured: String?
     /// The question about the server that is open: its number, and by when it must be answered.
     var measuring: (number: UInt64, until: Instant)?
     var nextMeasuring: UInt64 = 1
-    /// When the pools are looked at again after something failed that no desktop's own next try covers.
+    /// When the server is measured and the pools are looked at again: after something failed that no desktop's own next try covers, and while
+    /// a desktop does not fit.
     var refillAt: Instant?
     var nextDesktop = DesktopID(rawValue: 1)
     var nextSession = SessionID(rawValue: 1)
@@ -54,7 +57,9 @@ struct Room: Sendable {
         case .recorded(let milestone): recorded(milestone)
         case .notRecorded(let milestone, let cause): notRecorded(milestone, cause: cause)
         case .stepDone(let id, let generation, let outcome): stepDone(id, generation, outcome)
-        case .stepFailed(let id, let generation, let cause): stepFailed(id, generation, cause: cause)
+        case .stepFailed(let id, let generation, let step, let cause): stepFailed(id, generation, step, cause: cause)
+        case .notReady(let id, let generation, let finding): notReady(id, generation, finding)
+        case .consoleRead(let id, let generation, let lines): consoleRead(id, generation, lines)
         case .domainEnded(let uuid, let kind): domainEnded(uuid, kind)
         case .unpaused(let session): handedOut(session)
         case .notUnpaused(let session, let cause): notHandedOut(session, cause: cause)
@@ -97,7 +102,10 @@ struct Room: Sendable {
     }
 
     private mutating func timePassed() {
-        if let refillAt, refillAt <= now { self.refillAt = nil }
+        if let refillAt, refillAt <= now {
+            self.refillAt = nil
+            capacity = nil
+        }
         overdueMeasurement()
         overdueSteps()
         overdueSessions()
@@ -121,6 +129,9 @@ struct Room: Sendable {
     func uuid(of desktop: Desktop) -> DomainUUID {
         DomainUUID(installation: installation, desktop: desktop.id, generation: desktop.generation)
     }
+
+    /// The name of the domain of a desktop's current generation.
+    func domainName(of desktop: Desktop) -> String { "\(desktop.name)-g\(desktop.generation)" }
 
     /// The desktop to which a domain belongs now; nil for a foreign domain and for one of a generation that is over.
     func desktop(with uuid: DomainUUID) -> Desktop? {
@@ -149,14 +160,20 @@ struct Work: Hashable, Sendable {
     var deadline: Instant?
     /// When the next try begins.
     var retryAt: Instant?
-    /// How many makings have failed in a row.
-    var failures = 0
-    /// Why the making failed whose remains are being removed.
-    var cause: String?
+    /// What was last found where RDP does not answer yet.
+    var finding: String?
     /// Why it is not begun.
-    var hindrance: String?
+    var hindrance: Hindrance?
     /// Whether the store does not know the desktop yet.
     var isBeingAdded = false
+}
+
+/// Why an empty desktop is not begun.
+enum Hindrance: Hashable, Sendable {
+    /// So many are being made or removed already, which is as many as may be at once.
+    case othersFirst(Int)
+    /// What it needs is not left on the server, in plain words.
+    case doesNotFit(String)
 }
 
 /// A session from its claim to its end.
@@ -224,10 +241,14 @@ public struct BrokerSettings: Hashable, Sendable {
     public var absence: Duration = .seconds(20)
     /// The least time that a seat has for its first connection, also where a lab's grace time is shorter.
     public var connectTime: Duration = .seconds(30)
-    /// The pauses before a failed making is tried again; the last one repeats.
+    /// The pauses before what failed is tried again, by how often in a row it has failed; the last one repeats.
     public var retryPauses: [Duration] = [.seconds(2), .seconds(10), .seconds(30), .seconds(120), .seconds(300)]
+    /// By when a failed generation's console must have been read, or is not.
+    public var consoleDeadline: Duration = .seconds(5)
     /// The pause after the server could not be measured or a desktop not be added.
     public var refillPause: Duration = .seconds(10)
+    /// The pause after which the server is measured again while a desktop does not fit: nobody tells when others give memory or disk back.
+    public var fitPause: Duration = .seconds(30)
     /// What Xen keeps for itself.
     public var memoryReserve = ByteCount.mebibytes(160)
     /// What dom0 needs before it serves any desktop.
@@ -237,4 +258,14 @@ public struct BrokerSettings: Hashable, Sendable {
     /// What is kept free on the disk.
     public var diskReserve = ByteCount.mebibytes(256)
     public init() {}
+
+    /// By when a step of a making must be done.
+    func deadline(of step: PreparationStep) -> Duration {
+        switch step {
+        case .overlay: overlayDeadline
+        case .domain: domainDeadline
+        case .readiness: readinessDeadline
+        case .parking: parkingDeadline
+        }
+    }
 }

@@ -10,6 +10,11 @@ enum RoomEffect: Sendable {
     case measure(UInt64)
     /// A step of making or removing a desktop; `stepDone` or `stepFailed` follows. Steps of one desktop are done one after the other.
     case step(DesktopID, Generation, Step)
+    /// Asks what a generation whose making failed has last written to its console, the domain's name given; `consoleRead` follows, or nothing
+    /// does. No step waits for it.
+    case readConsole(DesktopID, Generation, String)
+    /// Forgets what the domain of this name wrote to its console, once that was read where it was asked for. Nothing follows.
+    case dropConsole(String)
     /// Lets a leased desktop run; `unpaused` or `notUnpaused` follows. Never waits behind a step.
     case unpause(SessionID, DomainUUID)
     case answer(ClaimID, Result<Lent, BrokerError>)
@@ -32,6 +37,24 @@ enum Step: Sendable {
     case pause(DomainUUID)
     /// Breaks off a wait for readiness, ends the domain, drops the overlay.
     case remove(DomainUUID, OverlayName)
+}
+
+/// Which step it is: one of a making, at which the desktop then stands, or the removal.
+enum StepKind: Hashable, Sendable {
+    case making(PreparationStep)
+    case removal
+}
+
+extension Step {
+    var kind: StepKind {
+        switch self {
+        case .layOverlay: .making(.overlay)
+        case .build: .making(.domain)
+        case .awaitReadiness: .making(.readiness)
+        case .pause: .making(.parking)
+        case .remove: .removal
+        }
+    }
 }
 
 /// What a claim brought the seat, in the room's own words.

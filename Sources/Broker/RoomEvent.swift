@@ -12,7 +12,11 @@ enum RoomEvent: Sendable {
     case recorded(Milestone)
     case notRecorded(Milestone, cause: String)
     case stepDone(DesktopID, Generation, StepOutcome)
-    case stepFailed(DesktopID, Generation, cause: String)
+    /// Why in plain words: what failed, the value, what to do.
+    case stepFailed(DesktopID, Generation, StepKind, cause: String)
+    /// What was found where RDP does not answer yet, in plain words; told when it is another than before.
+    case notReady(DesktopID, Generation, finding: String)
+    case consoleRead(DesktopID, Generation, [String])
     case unpaused(SessionID)
     case notUnpaused(SessionID, cause: String)
     // From Xen
@@ -44,6 +48,8 @@ struct Snapshot: Sendable {
     var seats: [SeatID: RoomSeat]
     var domains: [RunningDomain]
     var overlays: [OverlayName]
+    /// The names of the domains, gone ones included, whose consoles are kept.
+    var consoles: [String]
 }
 
 /// What the server has now.
@@ -92,12 +98,13 @@ enum Milestone: Hashable, Sendable {
     case emptied(DesktopID, Generation)
     case dropped(DesktopID)
     case held(DesktopID)
+    case consoleKept(DesktopID)
 
     /// Whether it is already so and must reach the disk sooner or later.
     var isFact: Bool {
         switch self {
         case .added, .begun, .parked, .leased, .ticketRenewed: false
-        case .retiring, .emptied, .dropped, .held: true
+        case .retiring, .emptied, .dropped, .held, .consoleKept: true
         }
     }
 }

@@ -46,6 +46,7 @@ struct AdminRoutes: Sendable {
         api.patch("labs/:name", use: changeLab)
         api.delete("labs/:name", use: deleteLab)
         api.get("desktops", use: desktops)
+        api.get("desktops/:name", use: explainDesktop)
         api.post("desktops/:name/remake", use: remakeDesktop)
         api.get("seats") { _, _ in try Response(try await seats.seats().map(SeatListMessage.init)) }
         api.post("seats", use: addSeat)
@@ -98,6 +99,11 @@ struct AdminRoutes: Sendable {
     private func desktops(_ request: Request, _: BasicRequestContext) async throws -> Response {
         let lab = try request.uri.queryParameters["lab"].map { try Untrusted.name(String($0), field: "lab") }
         return try Response(try await administration.desktops(lab: lab).map(DesktopMessage.init))
+    }
+
+    private func explainDesktop(_: Request, _ context: BasicRequestContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
+        return try Response(DesktopExplanationMessage(try await administration.explainDesktop(name)))
     }
 
     private func remakeDesktop(_: Request, _ context: BasicRequestContext) async throws -> Response {

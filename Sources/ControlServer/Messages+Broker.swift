@@ -75,6 +75,19 @@ extension DesktopMessage {
     }
 }
 
+extension DesktopExplanationMessage {
+    init(_ told: DesktopExplanation) {
+        self.init(
+            desktop: DesktopMessage(told.desktop), meaning: told.meaning, present: told.present,
+            deadline: told.deadline.map(Moment.init(seconds:)), next: told.next, nextAt: told.nextAt.map(Moment.init(seconds:)),
+            cause: told.cause,
+            failure: told.failure.map {
+                Failure(
+                    count: $0.count, generation: $0.generation.rawValue, step: $0.step?.rawValue, cause: $0.cause, console: $0.console)
+            }, remedies: told.remedies)
+    }
+}
+
 extension SeatListMessage {
     init(_ seat: SeatReport) {
         self.init(

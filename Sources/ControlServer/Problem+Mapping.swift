@@ -49,10 +49,10 @@ extension Problem {
             self.init(kind: "in-use", title: "In use", status: 409, detail: detail)
         case .invalid(let field, let value, let remedy):
             self.init(kind: "invalid", title: "Not possible", status: 422, detail: detail, field: field, value: value, remedy: remedy)
-        case .doesNotFit(let asked, let holds, _):
+        case .doesNotFit(let asked, let holds, _, let limit):
             self.init(
                 kind: "does-not-fit", title: "Does not fit", status: 409, detail: detail, field: "size", value: String(asked),
-                remedy: "Choose a size of at most \(holds), or less memory for each desktop")
+                remedy: limit.remedy(holds: holds))
         case .storage:
             self.init(
                 kind: "storage", title: "Database not available", status: 503,

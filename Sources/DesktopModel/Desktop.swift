@@ -15,10 +15,12 @@ public struct Desktop: Hashable, Sendable {
     public var profile: Profile?
     /// SHA-256 of the certificate that its RDP server showed in this generation, 32 bytes; nil until then.
     public var fingerprint: [UInt8]?
+    /// What went wrong last; nil once a making has succeeded.
+    public var failure: Failure?
 
     public init(
         id: DesktopID, lab: LabID, number: Int, name: String, place: Place, generation: Generation = .none, state: DesktopState = .empty,
-        image: ImageVersionID? = nil, profile: Profile? = nil, fingerprint: [UInt8]? = nil
+        image: ImageVersionID? = nil, profile: Profile? = nil, fingerprint: [UInt8]? = nil, failure: Failure? = nil
     ) {
         self.id = id
         self.lab = lab
@@ -30,6 +32,7 @@ public struct Desktop: Hashable, Sendable {
         self.image = image
         self.profile = profile
         self.fingerprint = fingerprint
+        self.failure = failure
     }
 }
 

@@ -57,7 +57,8 @@ public final class DesktopStore: Sendable {
 
     /// Everything the daemon begins with, read at one moment.
     public func room() async throws(StoreError) -> StoredRoom {
-        try await read { db in
+        let now = clock()
+        return try await read { db in
             guard let counters = try Row.fetchOne(db, sql: "SELECT * FROM appliance") else {
                 throw StoreError.unknown(kind: "row in", id: "'appliance'")
             }
@@ -71,6 +72,7 @@ public final class DesktopStore: Sendable {
                 desktops: try desktops.map { try $0.desktop() },
                 since: Dictionary(
                     uniqueKeysWithValues: try desktops.map { (DesktopID(rawValue: try $0.number("id")), try $0.integer("since")) }),
+                readAt: now,
                 sessions: try Self.rows(db, "SELECT * FROM session WHERE ended IS NULL ORDER BY id", of: "session").map {
                     try $0.session()
                 },

@@ -12,7 +12,8 @@ extension StoreChange {
                 db,
                 """
                 INSERT INTO desktop (lab, number, name, place, generation, state, step, session, cause, holding, image_version, vcpus,
-                    memory, fingerprint, since, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    memory, fingerprint, failures, failed_generation, failed_step, failed_cause, failed_console, since, id)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 [desktop.lab.rawValue, desktop.number, desktop.name, desktop.place.rawValue] + Self.changing(desktop)
                     + [now, desktop.id.rawValue])
@@ -21,10 +22,15 @@ extension StoreChange {
                 db,
                 """
                 UPDATE desktop SET generation = ?, since = iif(state = ?, since, ?), state = ?, step = ?, session = ?, cause = ?, holding = ?,
-                    image_version = ?, vcpus = ?, memory = ?, fingerprint = ? WHERE id = ?
+                    image_version = ?, vcpus = ?, memory = ?, fingerprint = ?, failures = ?, failed_generation = ?, failed_step = ?,
+                    failed_cause = ?, failed_console = ? WHERE id = ?
                 """,
                 Self.changing(desktop).inserting([desktop.state.word, now], at: 1) + [desktop.id.rawValue],
                 orElse: .unknown(kind: "desktop", id: String(desktop.id.rawValue)))
+        case .consoleRead(let id, let generation, let lines):
+            try Self.run(
+                db, "UPDATE desktop SET failed_console = ? WHERE id = ? AND failed_generation = ?",
+                [lines.joined(separator: "\n"), id.rawValue, generation.rawValue])
         case .desktopRemoved(let id):
             try Self.run(db, "DELETE FROM desktop WHERE id = ?", [id.rawValue])
         case .sessionBegan(let session, let desktopName, let seatName):
@@ -51,7 +57,7 @@ extension StoreChange {
         }
     }
 
-    /// The columns of a desktop that change, from `generation` to `fingerprint`.
+    /// The columns of a desktop that change, from `generation` to `failed_console`.
     private static func changing(_ desktop: Desktop) -> [(any DatabaseValueConvertible)?] {
         var step: String?
         var session: Int64?
@@ -65,7 +71,9 @@ extension StoreChange {
         }
         return [
             desktop.generation.rawValue, desktop.state.word, step, session, cause, holding, desktop.image?.rawValue, desktop.profile?.vcpus,
-            desktop.profile?.memory.rawValue, desktop.fingerprint.map { Data($0) },
+            desktop.profile?.memory.rawValue, desktop.fingerprint.map { Data($0) }, desktop.failure?.count ?? 0,
+            desktop.failure?.generation.rawValue, desktop.failure?.step?.rawValue, desktop.failure?.cause,
+            desktop.failure?.console.joined(separator: "\n"),
         ]
     }
 

@@ -7,7 +7,7 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server]
+    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure)]
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
@@ -132,5 +132,17 @@ struct StoreMigration: Sendable {
         try db.execute(
             sql: "INSERT INTO appliance (id, installation, next_desktop, next_session) VALUES (1, ?, 1, 1)",
             arguments: [Int64(bitPattern: installation)])
+    }
+
+    /// What went wrong with a desktop last: how often in a row, with which generation, at which step, why, and its console's last lines.
+    private static func failure(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                ALTER TABLE desktop ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE desktop ADD COLUMN failed_generation INTEGER CHECK ((failed_generation IS NULL) = (failures = 0));
+                ALTER TABLE desktop ADD COLUMN failed_step TEXT CHECK (failed_step IS NULL OR failures > 0);
+                ALTER TABLE desktop ADD COLUMN failed_cause TEXT CHECK ((failed_cause IS NULL) = (failures = 0));
+                ALTER TABLE desktop ADD COLUMN failed_console TEXT CHECK ((failed_console IS NULL) = (failures = 0));
+                """)
     }
 }

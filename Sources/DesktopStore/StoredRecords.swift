@@ -13,6 +13,8 @@ public struct StoredRoom: Hashable, Sendable {
     public let desktops: [Desktop]
     /// Since when each desktop is in the state that its word names.
     public let since: [DesktopID: StoredSeconds]
+    /// When this was read, by the same calendar.
+    public let readAt: StoredSeconds
     /// The open ones, by number.
     public let sessions: [Session]
     /// The number for the next new desktop; it was never used.
@@ -88,8 +90,10 @@ public struct SessionRecord: Hashable, Sendable {
 public enum StoreChange: Hashable, Sendable {
     /// A desktop with a number that was never used.
     case desktopAdded(Desktop)
-    /// The desktop's generation, state, making and fingerprint are now these.
+    /// The desktop's generation, state, making, fingerprint and failure are now these.
     case desktopChanged(Desktop)
+    /// The last lines of the console of the generation that failed. A failure that is no longer there is no error: it was overcome meanwhile.
+    case consoleRead(DesktopID, Generation, [String])
     /// One that is not there is no error: that it is gone is a fact.
     case desktopRemoved(DesktopID)
     /// The lease: it goes together with the change that makes its desktop `leased`. The names are kept for the history.

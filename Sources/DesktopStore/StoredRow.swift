@@ -50,6 +50,11 @@ struct StoredRow {
         return word
     }
 
+    func optionalWord<Word: RawRepresentable<String>>(_ column: String, as type: Word.Type = Word.self) throws(StoreError) -> Word? {
+        if case .null = value(column) { return nil }
+        return try word(column)
+    }
+
     func byteCount(_ column: String) throws(StoreError) -> ByteCount {
         ByteCount(rawValue: try integer(column))
     }
@@ -98,7 +103,15 @@ extension StoredRow {
             id: DesktopID(rawValue: try number("id")), lab: LabID(rawValue: try integer("lab")), number: try number("number"),
             name: try text("name"), place: Place(rawValue: try number("place")), generation: Generation(rawValue: try number("generation")),
             state: try desktopState(), image: try optionalInteger("image_version").map { ImageVersionID(rawValue: $0) }, profile: profile,
-            fingerprint: try optionalBytes("fingerprint", count: 32))
+            fingerprint: try optionalBytes("fingerprint", count: 32), failure: try failure())
+    }
+
+    private func failure() throws(StoreError) -> Failure? {
+        let count: Int = try number("failures")
+        guard count > 0 else { return nil }
+        return Failure(
+            count: count, generation: Generation(rawValue: try number("failed_generation")), step: try optionalWord("failed_step"),
+            cause: try text("failed_cause"), console: try text("failed_console").split(separator: "\n").map(String.init))
     }
 
     private func desktopState() throws(StoreError) -> DesktopState {

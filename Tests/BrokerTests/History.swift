@@ -15,6 +15,8 @@ struct History {
         case unpause(SessionID, DomainUUID)
         case stray(DomainUUID)
         case strayOverlay(OverlayName)
+        case readConsole(DesktopID, Generation, String)
+        case dropConsole(String)
     }
 
     let world: World
@@ -58,6 +60,8 @@ struct History {
             case .closeLinks(let session): closedLinks.append(session)
             case .destroyStray(let domain): pending.append(.stray(domain))
             case .removeStray(let overlay): pending.append(.strayOverlay(overlay))
+            case .readConsole(let desktop, let generation, let name): pending.append(.readConsole(desktop, generation, name))
+            case .dropConsole(let name): pending.append(.dropConsole(name))
             case .notice: break
             }
         }
@@ -68,12 +72,14 @@ struct History {
     var possible: [Int] {
         var recordSeen = false
         var lanes: Set<DesktopID> = []
+        var consoles: Set<String> = []
         return pending.indices.filter { index in
             switch pending[index] {
             case .record:
                 defer { recordSeen = true }
                 return !recordSeen
             case .step(let desktop, _, _): return lanes.insert(desktop).inserted
+            case .readConsole(_, _, let name), .dropConsole(let name): return consoles.insert(name).inserted
             case .measure, .unpause, .stray, .strayOverlay: return true
             }
         }
@@ -102,6 +108,14 @@ struct History {
                 "the overlay of a living desktop is removed")
             world.overlays.remove(overlay)
             event = nil
+        case .readConsole(let desktop, let generation, let name):
+            event = .consoleRead(desktop, generation, world.consoles[name] ?? [])
+        case .dropConsole(let name):
+            world.require(
+                !room.desktops.values.contains { $0.state.holdsResources && room.domainName(of: $0) == name },
+                "the console of a living desktop is removed")
+            world.consoles[name] = nil
+            event = nil
         }
         if reporting, let event { take(event) }
     }
@@ -111,6 +125,7 @@ struct History {
         switch pending[index] {
         case .record(_, let milestone) where milestone.isFact: return
         case .stray, .strayOverlay: return
+        case .readConsole, .dropConsole: pending.remove(at: index)
         case .record(_, let milestone):
             pending.remove(at: index)
             take(.notRecorded(milestone, cause: "disk full"))
@@ -120,7 +135,7 @@ struct History {
         case .step(let desktop, let generation, let step):
             pending.remove(at: index)
             if case .build(let plan) = step { world.domains[plan.uuid] = nil }
-            take(.stepFailed(desktop, generation, cause: "it failed"))
+            take(.stepFailed(desktop, generation, step.kind, cause: "it failed"))
         case .unpause(let session, _):
             pending.remove(at: index)
             take(.notUnpaused(session, cause: "it failed"))

@@ -156,19 +156,8 @@ struct InvariantTests {
         #expect(states.count { $0 == "ready" } == 7)
         #expect(states.count { $0 == "empty" } == 5)
         let waiting = try #require(history.room.desktops.values.first { $0.state == .empty })
-        #expect(history.room.explanation(of: waiting)?.contains("memory") == true)
+        #expect(history.room.note(on: waiting)?.contains("memory") == true)
         #expect(world.violations == [])
-    }
-
-    @Test func aLabThatDoesNotFitIsRefusedWithWhatWould() async throws {
-        let world = try World()
-        let lab = try await world.furnish(size: 2)[0]
-        var history = try await History(world)
-        try await history.settle()
-        var larger = lab
-        larger.size = 24
-        let image = try history.room.image(lab.image)
-        #expect(throws: BrokerError.doesNotFit(asked: 24, holds: 7, profile: lab.profile)) { try history.room.check(larger, image) }
     }
 
     @Test func refillingIsBoundedAndAnUnpauseNeverWaitsForIt() async throws {

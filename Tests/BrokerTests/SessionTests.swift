@@ -158,7 +158,7 @@ struct SessionTests {
             }
             #expect(history.states() == ["quarantined"])
             let desktop = try #require(history.room.desktops.values.first)
-            #expect(history.room.explanation(of: desktop)?.contains("it failed") == true)
+            #expect(history.room.note(on: desktop)?.contains("it failed") == true)
             let retryAt = try #require(history.room.works[desktop.id]?.retryAt)
             pauses.append(retryAt - history.instant)
             history.passTime()
@@ -181,7 +181,7 @@ struct SessionTests {
         #expect(history.states() == ["retiring"])
         try await history.settle()
         let desktop = try #require(history.room.desktops.values.first)
-        #expect(history.room.explanation(of: desktop)?.contains("longer than it may") == true)
+        #expect(history.room.note(on: desktop)?.contains("RDP did not answer within 420 s") == true)
         history.passTime()
         try await history.settle()
         #expect(history.states() == ["ready"])

@@ -31,18 +31,28 @@ final class World {
     let folder: URL
     var domains: [DomainUUID: FakeDomain] = [:]
     var overlays: Set<OverlayName> = []
+    /// What guests wrote to their consoles, by their domains' names.
+    var consoles: [String: [String]] = [:]
+    /// Names that domains have instead of their usual ones.
+    var names: [DomainUUID: String] = [:]
     /// Every overlay that was ever laid: none is laid twice.
     var everLaid: Set<OverlayName> = []
     /// Which session each domain was ever leased to.
     var leasedTo: [DomainUUID: SessionID] = [:]
     var totalMemory = ByteCount.gibibytes(6)
+    var controlMemory = ByteCount.gibibytes(2)
+    /// What Xen holds and no list of domains shows.
+    var heldByXen = ByteCount.zero
+    var diskFree = ByteCount.gibibytes(80)
+    var subnet = "10.88.0.0/24"
     var foreign = DomainUUID(installation: 0xfeed, desktop: DesktopID(rawValue: 1), generation: Generation(rawValue: 1))
     /// What must not be; empty at the end.
     var violations: [String] = []
 
-    init() throws {
+    init(clock: (@Sendable () -> StoredSeconds)? = nil) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("punnet-broker-\(UUID().uuidString)")
-        store = try DesktopStore(path: folder.appendingPathComponent("punnet.db").path)
+        let path = folder.appendingPathComponent("punnet.db").path
+        store = try clock.map { try DesktopStore(path: path, clock: $0) } ?? DesktopStore(path: path)
         domains[foreign] = FakeDomain(isPaused: false, memory: .mebibytes(256), overlay: "foreign")
     }
 
@@ -77,7 +87,7 @@ final class World {
 
     func newRoom(settings: BrokerSettings = BrokerSettings()) -> Room {
         Room(
-            installation: store.installation, settings: settings, addresses: AddressPlan(subnet: IPv4Subnet("10.88.0.0/24")!),
+            installation: store.installation, settings: settings, addresses: AddressPlan(subnet: IPv4Subnet(subnet)!),
             now: Instant(sinceStart: .zero))
     }
 
@@ -85,20 +95,22 @@ final class World {
         Snapshot(
             stored: try await store.room(),
             seats: Dictionary(uniqueKeysWithValues: try await store.seats().map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
-            domains: running(), overlays: Array(overlays).sorted { $0.fileName < $1.fileName })
+            domains: running(), overlays: Array(overlays).sorted { $0.fileName < $1.fileName }, consoles: consoles.keys.sorted())
     }
 
     func running() -> [RunningDomain] {
         domains.map { uuid, domain in
-            RunningDomain(uuid: uuid, name: "\(uuid)", activity: domain.isPaused ? .paused : .running, memory: domain.memory)
+            RunningDomain(uuid: uuid, name: names[uuid] ?? "\(uuid)", activity: domain.isPaused ? .paused : .running, memory: domain.memory)
         }.sorted { $0.name < $1.name }
     }
 
     func measurement() -> ServerMeasurement {
         let used = domains.values.reduce(ByteCount.zero) { $0 + $1.memory }
         return ServerMeasurement(
-            host: HostCapacity(totalMemory: totalMemory, freeMemory: totalMemory - used, controlMemory: .gibibytes(2), processors: 2),
-            domains: running(), disk: DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero))
+            host: HostCapacity(
+                totalMemory: totalMemory, freeMemory: totalMemory - used - controlMemory - heldByXen, controlMemory: controlMemory,
+                processors: 2),
+            domains: running(), disk: DiskSpace(total: .gibibytes(100), free: diskFree, overlays: .zero))
     }
 
     func require(_ holds: Bool, _ what: @autoclosure () -> String) {
@@ -117,16 +129,17 @@ final class World {
             require(!domains.values.contains { $0.overlay == plan.overlay }, "overlay \(plan.overlay) serves two domains")
             require(!domains.keys.contains { $0.desktop == plan.uuid.desktop && $0 != foreign }, "desktop \(desktop) has two domains")
             let used = domains.values.reduce(ByteCount.zero) { $0 + $1.memory } + plan.profile.memory
-            require(used + .gibibytes(2) <= totalMemory, "a domain is built that does not fit")
+            require(used + controlMemory + heldByXen <= totalMemory, "a domain is built that does not fit")
             domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.profile.memory, overlay: plan.overlay)
+            consoles[plan.name] = ["\(plan.name) boots"]
             return .stepDone(desktop, generation, .domainBuilt)
         case .awaitReadiness(let uuid, _):
-            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, cause: "gone") }
+            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
             require(leasedTo[uuid] == nil, "domain \(uuid) was leased and is probed again")
             domains[uuid]?.isPaused = false
             return .stepDone(desktop, generation, .answered(fingerprint: [UInt8](repeating: 7, count: 32)))
         case .pause(let uuid):
-            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, cause: "gone") }
+            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
             domains[uuid]?.isPaused = true
             return .stepDone(desktop, generation, .paused)
         case .remove(let uuid, let overlay):

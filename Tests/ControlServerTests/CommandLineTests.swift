@@ -53,6 +53,41 @@ import Testing
         }
     }
 
+    @Test func aLabThatDoesNotFitIsRefusedWithWhatWouldAndWhatEndsFirst() async throws {
+        try await TestServer.run { server in
+            // 4 GiB less dom0's 2 and Xen's share, and one desktop is room1's.
+            let refused = try await server.punnet("lab", "create", "room2", "--image", "debian-desktop", "--size", "24")
+            #expect(refused.status == 1)
+            #expect(refused.errors.contains("this server holds 2 desktops of this profile; 24 were asked for"))
+            #expect(refused.errors.contains("its memory ends first"))
+            #expect(refused.errors.contains("Choose a size of at most 2, or less memory for each desktop"))
+            let larger = try await server.punnet("lab", "set", "room1", "--size", "4")
+            #expect(larger.status == 1)
+            #expect(larger.errors.contains("this server holds 3 desktops of this profile; 4 were asked for"))
+        }
+    }
+
+    @Test func aDesktopThatCannotBeMadeIsExplained() async throws {
+        try await TestServer.run { server in
+            let explained = try await eventually {
+                let answer = try await server.punnet("desktop", "explain", "room1-1", "--json")
+                let told = try JSONDecoder().decode(DesktopExplanationMessage.self, from: Data(answer.output.utf8))
+                return told.desktop.state == "quarantined" && told.cause?.contains("there is no Xen here") == true && told.nextAt != nil
+                    && told.failure?.step == "domain"
+            }
+            #expect(explained)
+            let shown = try await eventually {
+                let text = try await server.punnet("desktop", "explain", "room1-1").output
+                return text.contains("room1-1: quarantined") && text.contains("Cause     building its domain failed") && text.contains("Next      it is made anew, at ")
+                    && text.contains("You can   'punnet desktop remake room1-1'")
+            }
+            #expect(shown)
+            let unknown = try await server.punnet("desktop", "explain", "room1-9")
+            #expect(unknown.status == 1)
+            #expect(unknown.errors.contains("there is no desktop 'room1-9'"))
+        }
+    }
+
     @Test func aLabWithSeatsIsNotDeleted() async throws {
         try await TestServer.run { server in
             #expect(try await server.punnet("seat", "add", "pi-01", "--lab", "room1").status == 0)

@@ -69,7 +69,8 @@ import Testing
         (.unknownSeat("s"), 404), (.unknownSession(SessionID(rawValue: 1)), 404), (.notYourSession(SessionID(rawValue: 1)), 403),
         (.wordRefused, 403), (.nameTaken(kind: "lab", name: "l"), 409), (.inUse(kind: "lab", name: "l", by: "seat 's'"), 409),
         (.invalid(field: "size", value: "-1", remedy: "r"), 422),
-        (.doesNotFit(asked: 9, holds: 2, profile: Profile(vcpus: 1, memory: .gibibytes(1))), 409), (.storage("x"), 503),
+        (.doesNotFit(asked: 9, holds: 2, profile: Profile(vcpus: 1, memory: .gibibytes(1)), limit: .addresses(left: 2)), 409),
+        (.storage("x"), 503),
         (.hypervisor("x"), 500), (.unavailable, 503),
     ] as [(BrokerError, Int)])
     func everyErrorOfTheBrokerHasItsStatus(_ error: BrokerError, _ status: Int) {

@@ -44,6 +44,39 @@ import Testing
         #expect(try await fixture.store.room().desktops[0] == desktop)
     }
 
+    @Test(arguments: [PreparationStep.readiness, nil])
+    func aFailureIsKeptWithItsConsoleUntilItIsOvercome(step: PreparationStep?) async throws {
+        let fixture = try await Fixture()
+        var desktop = fixture.desktops[0]
+        desktop.state = .quarantined(cause: "RDP did not answer", holding: false)
+        desktop.failure = Failure(count: 4, generation: desktop.generation, step: step, cause: "RDP did not answer")
+        let id = desktop.id
+        try await fixture.store.apply([.desktopChanged(desktop)])
+        try await fixture.store.apply([
+            .consoleRead(id, desktop.generation, ["Linux 부팅", "  Kernel panic"]), .consoleRead(id, desktop.generation.next, ["another's"]),
+            .consoleRead(fixture.desktops[1].id, desktop.generation, ["nobody failed"]),
+        ])
+        try fixture.store.close()
+        let store = try Fixture.open(fixture.path)
+        desktop.failure?.console = ["Linux 부팅", "  Kernel panic"]
+        #expect(try await store.room().desktops == [desktop, fixture.desktops[1]])
+        desktop.state = .ready
+        desktop.failure = nil
+        try await store.apply([.desktopChanged(desktop)])
+        #expect(try await store.room().desktops == [desktop, fixture.desktops[1]])
+        try await store.apply([.consoleRead(id, desktop.generation, ["too late"])])
+        #expect(try await store.room().desktops == [desktop, fixture.desktops[1]])
+    }
+
+    @Test func aNewDesktopIsAddedWithItsFailure() async throws {
+        let fixture = try await Fixture()
+        let desktop = Desktop(
+            id: DesktopID(rawValue: 3), lab: fixture.lab.id, number: 3, name: "room1-3", place: Place(rawValue: 3),
+            failure: Failure(count: 1, generation: Generation(rawValue: 1), step: .overlay, cause: "disk full", console: ["a", "b"]))
+        try await fixture.store.apply([.desktopAdded(desktop)])
+        #expect(try await fixture.store.room().desktops.last == desktop)
+    }
+
     @Test func sinceIsTheMomentAtWhichTheStateBecameThis() async throws {
         let fixture = try await Fixture()
         let id = fixture.desktops[0].id

@@ -35,7 +35,7 @@ import Testing
         ]
         // What a crash in the middle of an earlier copy left.
         try "half a copy".write(toFile: fixture.path + ".before-2-colour.new", atomically: false, encoding: .utf8)
-        let store = try DesktopStore(path: fixture.path, clock: { 0 }, migrations: StoreMigration.all + later)
+        let store = try DesktopStore(path: fixture.path, clock: { before.readAt }, migrations: StoreMigration.all + later)
         #expect(try await store.room() == before)
         #expect(store.installation == fixture.store.installation)
         let files = try Set(FileManager.default.contentsOfDirectory(atPath: fixture.folder.path + "/data"))
@@ -57,6 +57,30 @@ import Testing
         try store.close()
     }
 
+    @Test func aDatabaseOfTheFirstVersionKeepsItsDesktops() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path + "/punnet.db"
+        try DesktopStore(path: path, clock: { 5 }, migrations: Array(StoreMigration.all.prefix(1))).close()
+        try await DatabaseQueue(path: path).write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO image (name, next_version) VALUES ('debian', 2);
+                    INSERT INTO image_version VALUES (1, 'debian', 1, 'pv', 'd', 'k', 'r', 'b', '', 'u', 'p', 'c', 1, 1);
+                    INSERT INTO lab VALUES (1, 'room1', 1, 1, 1, 2, 0, 'claim-again');
+                    INSERT INTO desktop (id, lab, number, name, place, generation, state, since) VALUES (1, 1, 1, 'room1-1', 1, 4, 'ready', 3);
+                    INSERT INTO desktop (id, lab, number, name, place, generation, state, cause, holding, since)
+                        VALUES (2, 1, 2, 'room1-2', 2, 1, 'quarantined', 'no memory', 0, 3);
+                    """)
+        }
+        let store = try DesktopStore(path: path, clock: { 6 })
+        let room = try await store.room()
+        #expect(room.desktops.map(\.state) == [.ready, .quarantined(cause: "no memory", holding: false)])
+        #expect(room.desktops.map(\.failure) == [nil, nil])
+        #expect(room.since == [DesktopID(rawValue: 1): 3, DesktopID(rawValue: 2): 3])
+        #expect(room.readAt == 6)
+        try store.close()
+    }
+
     @Test func aFailedMigrationLeavesTheDatabaseAsItWas() async throws {
         let fixture = try await Fixture()
         let before = try await fixture.store.room()
@@ -75,7 +99,7 @@ import Testing
         let later = StoreMigration(name: "2-colour") { try $0.execute(sql: "ALTER TABLE lab ADD COLUMN colour TEXT") }
         try DesktopStore(path: fixture.path, clock: { 0 }, migrations: StoreMigration.all + [later]).close()
         #expect(throws: StoreError.newer(path: fixture.path, migrations: ["2-colour"])) { try Fixture.open(fixture.path) }
-        let again = try DesktopStore(path: fixture.path, clock: { 0 }, migrations: StoreMigration.all + [later])
+        let again = try DesktopStore(path: fixture.path, clock: { before.readAt }, migrations: StoreMigration.all + [later])
         #expect(try await again.room() == before)
         #expect(try await again.seats() == fixture.seats)
     }
@@ -150,6 +174,11 @@ import Testing
         ("UPDATE desktop SET state = 'dancing' WHERE id = 2", "desktop", "2", "state", "dancing"),
         ("UPDATE desktop SET state = 'preparing', step = 'resting' WHERE id = 2", "desktop", "2", "step", "resting"),
         ("UPDATE desktop SET state = 'preparing' WHERE id = 2", "desktop", "2", "step", "nothing"),
+        ("UPDATE desktop SET failures = 2 WHERE id = 2", "desktop", "2", "failed_generation", "nothing"),
+        (
+            "UPDATE desktop SET failures = 1, failed_generation = 1, failed_cause = '', failed_console = '', failed_step = 'x' WHERE id = 2",
+            "desktop", "2", "failed_step", "x"
+        ),
         ("UPDATE desktop SET generation = 4294967296 WHERE id = 2", "desktop", "2", "generation", "4294967296"),
         ("UPDATE desktop SET fingerprint = x'0102' WHERE id = 1", "desktop", "1", "fingerprint", "2 bytes"),
         ("UPDATE lab SET after_session = 'dance'", "lab", "1", "after_session", "dance"),

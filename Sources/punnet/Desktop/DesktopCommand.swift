@@ -3,7 +3,8 @@ import ControlAPI
 
 struct DesktopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "desktop", abstract: "The desktops and their state.", subcommands: [DesktopList.self, DesktopRemake.self])
+        commandName: "desktop", abstract: "The desktops and their state.",
+        subcommands: [DesktopList.self, DesktopExplain.self, DesktopRemake.self])
 
     static func table(_ desktops: [DesktopMessage], now: Int64 = Clock.now) -> String {
         var table = TextTable("DESKTOP", "LAB", "STATE", "FOR", "GENERATION", "ADDRESS", "NOTE")

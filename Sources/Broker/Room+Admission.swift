@@ -1,0 +1,170 @@
+import DesktopModel
+import Hypervisor
+
+/// Admission: no more is promised than the server has, and nothing is begun that does not fit.
+///
+/// In the books are, for each desktop that holds something: its full memory, parked or not, with what Xen needs for it beside; its disk
+/// process in dom0; and all that its overlay may grow to. What cannot be removed stays in the books.
+extension Room {
+    // MARK: What the server has
+
+    mutating func measure() {
+        guard measuring == nil else { return }
+        measuring = (nextMeasuring, now + settings.measureDeadline)
+        effects.append(.measure(nextMeasuring))
+        nextMeasuring += 1
+    }
+
+    /// What comes too late is not what the server has now: it was asked again.
+    mutating func takeMeasurement(_ measurement: ServerMeasurement, _ number: UInt64) {
+        guard measuring?.number == number else { return }
+        measuring = nil
+        unmeasured = nil
+        let host = measurement.host
+        // What is neither dom0's nor a desktop's of ours is somebody else's, and so is what is left of a generation that is over.
+        var others = ByteCount.zero
+        var ours = ByteCount.zero
+        for domain in measurement.domains {
+            guard let desktop = desktop(with: domain.uuid), desktop.state.holdsResources, let profile = desktop.profile else {
+                others += domain.memory
+                continue
+            }
+            ours += domain.memory + (Self.memoryNeeded(by: profile) - profile.memory)
+        }
+        // Xen may hold memory for what no list of domains shows: what it says is free is the last word.
+        let unclaimed = host.totalMemory - host.controlMemory - settings.memoryReserve - others
+        capacity = Capacity(
+            total: host.totalMemory, memory: max(.zero, min(unclaimed, host.freeMemory + ours)),
+            controlMemory: max(.zero, host.controlMemory - settings.controlReserve),
+            disk: max(.zero, measurement.disk.free + measurement.disk.overlays - settings.diskReserve),
+            diskTotal: measurement.disk.total, diskFree: measurement.disk.free)
+        fill()
+    }
+
+    mutating func overdueMeasurement() {
+        guard let measuring, measuring.until <= now else { return }
+        measurementFailed("the server did not tell what it has within \(settings.measureDeadline.text)", measuring.number)
+    }
+
+    mutating func measurementFailed(_ cause: String, _ number: UInt64) {
+        guard measuring?.number == number else { return }
+        measuring = nil
+        unmeasured = cause
+        refillAt = now + settings.refillPause
+        effects.append(.notice("the server's capacity is unknown; no desktop is begun", ["cause": cause]))
+    }
+
+    // MARK: What a desktop needs
+
+    /// What a domain of this profile takes from Xen: its memory and the hypervisor's own tables for it.
+    static func memoryNeeded(by profile: Profile) -> ByteCount {
+        profile.memory + ByteCount(rawValue: profile.memory.rawValue / 128) + .mebibytes(Int64(2 + profile.vcpus))
+    }
+
+    /// What an overlay may grow to: all that the guest sees, and qcow2's own tables for it.
+    static func diskNeeded(by image: ImageVersion) -> ByteCount {
+        image.diskSize + ByteCount(rawValue: image.diskSize.rawValue / 4096) + .mebibytes(1)
+    }
+
+    /// What is promised to desktops now, whether they use it yet or not.
+    var promised: (memory: ByteCount, disk: ByteCount, desktops: Int) {
+        var memory = ByteCount.zero
+        var disk = ByteCount.zero
+        var count = 0
+        for desktop in desktops.values where desktop.state.holdsResources {
+            count += 1
+            if let profile = desktop.profile { memory += Self.memoryNeeded(by: profile) }
+            if let image = desktop.image.flatMap({ images[$0] }) { disk += Self.diskNeeded(by: image) }
+        }
+        return (memory, disk, count)
+    }
+
+    // MARK: Whether it fits
+
+    /// Why one more desktop of the profile and image cannot be promised; nil when it can.
+    func hindrance(to profile: Profile, _ image: ImageVersion) -> String? {
+        guard let capacity else { return "the server's capacity is not known yet" }
+        let promised = promised
+        let needed = Self.memoryNeeded(by: profile)
+        if promised.memory + needed > capacity.memory {
+            return "it needs \(needed) of memory; \(capacity.memory - promised.memory) of \(capacity.memory) are not promised yet"
+        }
+        if settings.controlMemoryPerDesktop * (promised.desktops + 1) > capacity.controlMemory {
+            return "dom0 has no memory left for one more desktop's disk process"
+        }
+        let disk = Self.diskNeeded(by: image)
+        if promised.disk + disk > capacity.disk {
+            return "its disk may grow to \(disk); \(capacity.disk - promised.disk) of \(capacity.disk) are not promised yet"
+        }
+        return nil
+    }
+
+    /// How many desktops of the profile and image the server holds beside what other labs are to have, and what ends first.
+    func holds(of profile: Profile, _ image: ImageVersion, inPlaceOf lab: LabID?) -> (desktops: Int, limit: Limit)? {
+        guard let capacity else { return nil }
+        var memory = capacity.memory
+        var control = capacity.controlMemory
+        var disk = capacity.disk
+        var places = addresses.places
+        for other in labs.values where other.id != lab {
+            memory = memory - Self.memoryNeeded(by: other.profile) * other.size
+            control = control - settings.controlMemoryPerDesktop * other.size
+            disk = disk - (images[other.image].map(Self.diskNeeded) ?? .zero) * other.size
+            places -= other.size
+        }
+        let counts: [(Int64, Limit)] = [
+            (memory.rawValue / Self.memoryNeeded(by: profile).rawValue, .memory(each: Self.memoryNeeded(by: profile), left: max(.zero, memory))),
+            (
+                control.rawValue / settings.controlMemoryPerDesktop.rawValue,
+                .controlMemory(each: settings.controlMemoryPerDesktop, left: max(.zero, control))
+            ),
+            (disk.rawValue / Self.diskNeeded(by: image).rawValue, .disk(each: Self.diskNeeded(by: image), left: max(.zero, disk))),
+            (Int64(places), .addresses(left: max(0, places))),
+        ]
+        return counts.min { $0.0 < $1.0 }.map { (max(0, Int($0.0)), $0.1) }
+    }
+
+    /// Refuses a lab for which the server has no room beside the others.
+    func admit(_ lab: Lab, _ image: ImageVersion) throws(BrokerError) {
+        let former = labs[lab.id]
+        // What asks for no more than before is always possible.
+        guard lab.size > (former?.size ?? 0) || (lab.size > 0 && (lab.profile != former?.profile || lab.image != former?.image)) else { return }
+        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id) else {
+            let cause = unmeasured.map { ": \($0)" } ?? ""
+            throw .hypervisor("what the server has is not known, so nothing can be promised\(cause); try again in a moment")
+        }
+        guard lab.size <= holds.desktops else {
+            throw .doesNotFit(asked: lab.size, holds: holds.desktops, profile: lab.profile, limit: holds.limit)
+        }
+    }
+}
+
+/// What of the server ends first when more desktops are wanted: what each needs, and what is left for them beside other labs.
+public enum Limit: Hashable, Sendable {
+    case memory(each: ByteCount, left: ByteCount)
+    /// dom0's, of which each desktop's disk process needs some.
+    case controlMemory(each: ByteCount, left: ByteCount)
+    case disk(each: ByteCount, left: ByteCount)
+    case addresses(left: Int)
+
+    /// What ends, as a clause.
+    var words: String {
+        switch self {
+        case .memory(let each, let left): "its memory ends first: each needs \(each), and \(left) are left for them"
+        case .controlMemory(let each, let left): "dom0's memory ends first: each needs \(each) there for its disk, and \(left) are left for them"
+        case .disk(let each, let left): "its disk ends first: each may grow to \(each), and \(left) are left for them"
+        case .addresses(let left): "the desktops' network ends first: it has \(left) addresses left for them"
+        }
+    }
+
+    /// What an administrator can do, for `holds` desktops that fit.
+    public func remedy(holds: Int) -> String {
+        let smaller = holds > 0 ? "Choose a size of at most \(holds)" : "Make other labs smaller"
+        return switch self {
+        case .memory: "\(smaller), or less memory for each desktop"
+        case .controlMemory: "\(smaller), or give dom0 more memory (dom0_mem on Xen's command line)"
+        case .disk: "\(smaller), free space on the disk, or use an image with a smaller one"
+        case .addresses: "\(smaller), or set a larger 'network.subnet' in /etc/punnet/punnet.yaml"
+        }
+    }
+}

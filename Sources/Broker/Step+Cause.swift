@@ -1,0 +1,43 @@
+import Hypervisor
+
+extension Step {
+    /// Why it failed, in plain words: what failed, the value, what to do.
+    func cause(of error: any Error) -> String {
+        guard let error = error as? HypervisorError else { return "\(deed) failed: \(error)" }
+        return switch error {
+        case .missingFile(let path): cause(ofMissing: path)
+        case .outOfDisk(let path): "the disk that holds '\(path)' is full: free space on it, or make labs smaller with 'punnet lab set'"
+        case .outOfMemory(let needed):
+            "Xen has no \(needed) of memory left for it: 'xl list' tells who has it; give desktops less memory or make labs smaller with "
+                + "'punnet lab set'"
+        case .unavailable(let detail): "\(deed) failed, since Xen cannot be reached: \(detail)"
+        case .alreadyExists(let name):
+            "'\(name)' is already there, and belongs to no generation that is known: remove it ('xl destroy' where it is a domain)"
+        case .noSuchDomain: "its domain ended by itself: what it wrote to its console last may tell why"
+        case .failed: "\(deed) failed: \(error). 'journalctl -u punnetd' has more"
+        }
+    }
+
+    private var deed: String {
+        switch self {
+        case .layOverlay: "laying its disk"
+        case .build: "building its domain"
+        case .awaitReadiness: "letting it run"
+        case .pause: "parking it"
+        case .remove: "removing it"
+        }
+    }
+
+    private func cause(ofMissing path: String) -> String {
+        let remedy = "put it back, or take the image in anew with 'punnet image add' and give it to the lab with 'punnet lab set'"
+        switch self {
+        case .layOverlay(let blank, _) where path == blank: return "the image's blank overlay '\(path)' is missing: \(remedy)"
+        case .layOverlay: return "the image's disk '\(path)' is missing: \(remedy)"
+        case .build(let plan) where path == plan.kernel: return "the image's kernel '\(path)' is missing: \(remedy)"
+        case .build(let plan) where path == plan.ramdisk: return "the image's ramdisk '\(path)' is missing: \(remedy)"
+        case .build(let plan) where path == plan.overlay: return "its own disk '\(path)' went missing: look for what removes files there"
+        case .build: return "'\(path)' is missing: install the package punnet anew"
+        case .awaitReadiness, .pause, .remove: return "'\(path)' is missing"
+        }
+    }
+}
