@@ -37,7 +37,7 @@ public actor Broker: Service {
     /// Ends links at the relay; set by the wiring, since the relay's desk needs the broker first.
     private var closeLinks: @Sendable (SessionID) async -> Void = { _ in }
 
-    /// Whether the desktops' network stands since this start: no desktop is begun before.
+    /// Whether the desktops' network stood since this start: no desktop is begun before.
     private var isNetworkPrepared = false
 
     private var timer: (at: Instant, task: Task<Void, Never>)?
@@ -241,7 +241,8 @@ public actor Broker: Service {
 
     private func measure(_ number: UInt64) async -> RoomEvent {
         do {
-            if !isNetworkPrepared { try await network.prepare() }
+            // What goes on failing may fail for want of the network.
+            if !isNetworkPrepared || room.works.values.contains(where: { $0.failures > 0 }) { try await network.prepare() }
             isNetworkPrepared = true
             troubles["network"] = nil
         } catch {

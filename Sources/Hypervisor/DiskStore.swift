@@ -6,7 +6,8 @@ import DesktopModel
 public protocol DiskStore: Sendable {
     /// Lays a copy of a blank overlay at the path that belongs to this desktop's generation, and tells the path.
     ///
-    /// A file already there is an error (`alreadyExists`), since one overlay serves one domain.
+    /// A file already there is an error (`alreadyExists`), since one overlay serves one domain. Where a file of the image beneath is gone or
+    /// is not what was taken in, none is laid (`missingFile`, `changedFile`).
     func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String
     /// Removes an overlay. One that is gone is no error.
     func removeOverlay(_ overlay: OverlayName) async throws(HypervisorError)

@@ -9,6 +9,8 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
     case outOfMemory(needed: ByteCount)
     case outOfDisk(path: String)
     case missingFile(path: String)
+    /// A file of an image is not the one that was taken in.
+    case changedFile(path: String)
     /// A call failed in another way: the call, its return code, and what the log said.
     case failed(call: String, code: Int, detail: String)
 
@@ -20,6 +22,8 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
         case .outOfMemory(let needed): "the server has no \(needed) of memory left"
         case .outOfDisk(let path): "the disk that holds '\(path)' is full"
         case .missingFile(let path): "'\(path)' is missing"
+        case .changedFile(let path):
+            "'\(path)' is not what was taken in, by its SHA-256: put the right file back, or add the image anew and give it to the lab"
         case .failed(let call, let code, let detail): "\(call) failed with \(code)\(detail.isEmpty ? "" : ": \(detail)")"
         }
     }

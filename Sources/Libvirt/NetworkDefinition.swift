@@ -18,6 +18,15 @@ public struct NetworkDefinition: Hashable, Sendable {
             self.address = address
             self.hostName = hostName
         }
+
+        /// As it stands in a definition; the lease never expires.
+        var xml: String {
+            """
+                  <host mac='\(xmlEscaped(mac))' name='\(xmlEscaped(hostName))' ip='\(xmlEscaped(address))'>
+                    <lease expiry='0'/>
+                  </host>
+            """
+        }
     }
 
     public let name: String
@@ -48,13 +57,6 @@ public struct NetworkDefinition: Hashable, Sendable {
 
     /// What libvirt is given; with the UUID of the network that is to be changed.
     func xml(uuid: String?) -> String {
-        let hosts = reservations.map { host in
-            """
-                  <host mac='\(xmlEscaped(host.mac))' name='\(xmlEscaped(host.hostName))' ip='\(xmlEscaped(host.address))'>
-                    <lease expiry='0'/>
-                  </host>
-            """
-        }
         return """
             <network>
               <name>\(xmlEscaped(name))</name>
@@ -65,7 +67,7 @@ public struct NetworkDefinition: Hashable, Sendable {
               <dns enable='\(namesAreServed ? "yes" : "no")'/>
               <ip address='\(xmlEscaped(gateway))' netmask='\(xmlEscaped(netmask))'>
                 <dhcp>
-            \(hosts.joined(separator: "\n"))
+            \(reservations.map(\.xml).joined(separator: "\n"))
                 </dhcp>
               </ip>
             </network>

@@ -55,6 +55,15 @@ public final class VirtualNetwork: Sendable {
     /// Takes the bridge down, whoever is on it.
     public func stop() throws(LibvirtError) { try LibvirtError.check(virNetworkDestroy(pointer), "virNetworkDestroy") }
 
+    /// Writes a reservation of the running network as it is, whereupon libvirtd looks after the DHCP server, and starts the one that has died.
+    /// Seconds.
+    public func renew(_ reservation: NetworkDefinition.Reservation) throws(LibvirtError) {
+        let code = virNetworkUpdate(
+            pointer, VIR_NETWORK_UPDATE_COMMAND_MODIFY.rawValue, VIR_NETWORK_SECTION_IP_DHCP_HOST.rawValue, -1, reservation.xml,
+            VIR_NETWORK_UPDATE_AFFECT_LIVE.rawValue)
+        try LibvirtError.check(code, "virNetworkUpdate")
+    }
+
     /// Whether libvirtd starts it by itself.
     public func setStartsByItself(_ starts: Bool) throws(LibvirtError) {
         try LibvirtError.check(virNetworkSetAutostart(pointer, starts ? 1 : 0), "virNetworkSetAutostart")

@@ -41,7 +41,9 @@ public final class BridgeNetwork: AddressBook {
         try await lane.run { () throws(HypervisorError) in
             if try DiskFiles.text(of: hostsFile) != hosts { try DiskFiles.replace(hostsFile, with: hosts, mode: 0o644) }
             // Also where the file was right: a crash may have come between writing it and telling.
-            let server = try Self.server(processFile)
+            guard let server = DHCPServer.process(by: processFile) else {
+                throw .unavailable("'\(processFile)' names no running dnsmasq: start the one that serves the desktops' bridge")
+            }
             guard kill(server, SIGHUP) == 0 else { throw FileFailure.error("kill", "dnsmasq \(server)") }
             logger.notice("dnsmasq reads the reservations anew", metadata: ["file": "\(hostsFile)"])
         }
@@ -53,15 +55,5 @@ public final class BridgeNetwork: AddressBook {
             let place = Place(rawValue: index + 1)
             return addresses(of: place).map { "\($0.mac),\($0.address),desktop-\(place),infinite\n" }
         }.joined()
-    }
-
-    /// The process that the file names, if it is a dnsmasq.
-    private static func server(_ processFile: String) throws(HypervisorError) -> pid_t {
-        let text = try DiskFiles.text(of: processFile) ?? ""
-        let number = text.split(whereSeparator: \.isWhitespace).first.flatMap { pid_t($0) } ?? 0
-        guard number > 1, let name = try? DiskFiles.head(of: "/proc/\(number)/comm", count: 16),
-            String(decoding: name, as: UTF8.self) == "dnsmasq\n"
-        else { throw .unavailable("'\(processFile)' names no running dnsmasq: start the one that serves the desktops' bridge") }
-        return number
     }
 }

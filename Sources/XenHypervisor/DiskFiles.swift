@@ -102,6 +102,25 @@ enum DiskFiles {
         return Int64(status.st_size)
     }
 
+    /// A regular file's inode, size and times of change, as text.
+    static func appearance(of path: String) throws(HypervisorError) -> String {
+        _ = try size(of: path)
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw FileFailure.error("stat", path) }
+        let (written, changed) = (status.st_mtim, status.st_ctim)
+        return "\(status.st_ino) \(status.st_size) \(written.tv_sec).\(written.tv_nsec) \(changed.tv_sec).\(changed.tv_nsec)"
+    }
+
+    /// A file's SHA-256, 32 bytes.
+    static func checksum(of path: String) throws(HypervisorError) -> [UInt8] {
+        let input = open(path, O_RDONLY | O_CLOEXEC)
+        guard input >= 0 else { throw FileFailure.error("open", path) }
+        defer { close(input) }
+        var sum = SHA256Stream()
+        try read(input, path) { bytes throws(HypervisorError) in sum.update(bytes) }
+        return sum.finish()
+    }
+
     /// The first bytes of a file, fewer where it is shorter.
     static func head(of path: String, count: Int) throws(HypervisorError) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
@@ -185,20 +204,29 @@ enum DiskFiles {
     private static func pump(
         _ input: Int32, _ source: String, _ output: Int32, _ target: String, _ hashing: Bool, _ progress: (Int64) -> Void
     ) throws(HypervisorError) -> [UInt8]? {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: block, alignment: 4096)
-        defer { buffer.deallocate() }
         var sum = SHA256Stream()
         var total: Int64 = 0
-        while true {
-            let got = read(input, buffer.baseAddress, block)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw FileFailure.error("read", source) }
-            if got == 0 { return hashing ? sum.finish() : nil }
-            let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<got])
+        try read(input, source) { bytes throws(HypervisorError) in
             if hashing { sum.update(bytes) }
             try writeAll(output, bytes, target)
-            total += Int64(got)
+            total += Int64(bytes.count)
             progress(total)
+        }
+        return hashing ? sum.finish() : nil
+    }
+
+    /// Reads to the file's end, a block at a time.
+    private static func read(
+        _ input: Int32, _ path: String, _ take: (UnsafeRawBufferPointer) throws(HypervisorError) -> Void
+    ) throws(HypervisorError) {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: block, alignment: 4096)
+        defer { buffer.deallocate() }
+        while true {
+            let got = Glibc.read(input, buffer.baseAddress, block)
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw FileFailure.error("read", path) }
+            if got == 0 { return }
+            try take(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
         }
     }
 

@@ -52,6 +52,7 @@ public final class FileDiskStore: DiskStore {
 
     public func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String {
         let target = path(of: overlay)
+        if let files = VersionFiles(blank: blank, in: settings.images) { try await requireUnchanged(files) }
         // Not synced: after a power cut no domain is left that could use it, and it is swept away with the other overlays.
         try await overlayLane.run { () throws(HypervisorError) in
             // QEMU would find out only when the domain is built, and say less.
@@ -97,12 +98,13 @@ public final class FileDiskStore: DiskStore {
         try await sweep(files.partial)
         do throws(HypervisorError) {
             let header = try QcowHeader(untrusted: try DiskFiles.head(of: image.disk, count: QcowHeader.length), path: image.disk)
-            let checksum = try await copy(image, files, progress)
+            let sums = try await copy(image, files, progress)
+            let checksum = sums.disk
             // Read again from the copy: the giver's file may have been changed since, ours cannot be.
             let copied = try QcowHeader(untrusted: try DiskFiles.head(of: files.partialDisk, count: QcowHeader.length), path: image.disk)
             guard copied == header else { throw .failed(call: "copy(\(image.disk))", code: 0, detail: "it changed while it was copied") }
             try await Program.run("qemu-img", ["info", "-f", "qcow2", files.partialDisk])
-            try await publish(files)
+            try await publish(files, sums)
             try await makeBlankOverlay(files, size: copied.diskSize)
             logger.notice("image taken in", metadata: ["image": "\(name)", "version": "\(version)", "sha256": "\(checksum)"])
             return StoredImage(
@@ -124,47 +126,74 @@ public final class FileDiskStore: DiskStore {
 
     // MARK: - Taking in
 
-    /// Copies the three files under hidden names and gives the disk's checksum.
+    /// Copies the three files under hidden names and gives their checksums.
     private func copy(
         _ image: ImageFiles, _ files: VersionFiles, _ progress: @Sendable (ByteCount, ByteCount) -> Void
-    ) async throws(HypervisorError) -> String {
+    ) async throws(HypervisorError) -> Checksums {
         let sizes = (try DiskFiles.size(of: image.disk), try DiskFiles.size(of: image.kernel), try DiskFiles.size(of: image.ramdisk))
         let total = ByteCount(rawValue: sizes.0 + sizes.1 + sizes.2)
         if try await space().free < total { throw .outOfDisk(path: settings.images) }
         let (copied, teller) = AsyncStream.makeStream(of: ByteCount.self, bufferingPolicy: .bufferingNewest(1))
-        async let checksum: Result<String, HypervisorError> = imageLane.run { () -> Result<String, HypervisorError> in
+        async let checksums: Result<Checksums, HypervisorError> = imageLane.run { () -> Result<Checksums, HypervisorError> in
             defer { teller.finish() }
             do throws(HypervisorError) {
-                try DiskFiles.copy(image.kernel, to: files.partialKernel, durably: true)
-                try DiskFiles.copy(image.ramdisk, to: files.partialRamdisk, durably: true)
+                let kernel = try DiskFiles.copy(image.kernel, to: files.partialKernel, durably: true, hashing: true)
+                let ramdisk = try DiskFiles.copy(image.ramdisk, to: files.partialRamdisk, durably: true, hashing: true)
                 let before = sizes.1 + sizes.2
                 let sum = try DiskFiles.copy(image.disk, to: files.partialDisk, durably: true, hashing: true) { copied in
                     teller.yield(ByteCount(rawValue: before + copied))
                 }
-                return .success(Hex.text(of: sum ?? []))
+                return .success(
+                    Checksums(disk: Hex.text(of: sum ?? []), kernel: Hex.text(of: kernel ?? []), ramdisk: Hex.text(of: ramdisk ?? [])))
             } catch {
                 return .failure(error)
             }
         }
         for await bytes in copied { progress(bytes, total) }
-        let found = try await checksum.get()
-        if let named = image.diskChecksum, named != found {
+        let found = try await checksums.get()
+        if let named = image.diskChecksum, named != found.disk {
             throw .failed(
                 call: "sha256(\(image.disk))", code: 0,
-                detail: "it is \(found), not \(named): the file is damaged or another one, fetch it again")
+                detail: "it is \(found.disk), not \(named): the file is damaged or another one, fetch it again")
         }
         return found
     }
 
-    /// Gives the copied files their names, the disk's last.
-    private func publish(_ files: VersionFiles) async throws(HypervisorError) {
+    /// Gives the copied files their names, the disk's last, and keeps their checksums beside them, in the form that `sha256sum` checks.
+    private func publish(_ files: VersionFiles, _ sums: Checksums) async throws(HypervisorError) {
         let folder = settings.images
         try await imageLane.run { () throws(HypervisorError) in
             for (partial, finished) in files.pairs {
                 guard chmod(partial, 0o400) == 0 else { throw FileFailure.error("chmod", partial) }
                 try DiskFiles.rename(partial, to: finished)
             }
+            let lines = [(sums.disk, files.disk), (sums.kernel, files.kernel), (sums.ramdisk, files.ramdisk)]
+            try DiskFiles.replace(files.sums, with: lines.map { "\($0)  \(fileName($1))\n" }.joined(), mode: 0o400)
+            try DiskFiles.replace(files.seen, with: try files.appearance(), mode: 0o400)
             try DiskFiles.syncFolder(folder)
+        }
+    }
+
+    // MARK: - Staying the same
+
+    /// Sees that a version's files are those that were taken in.
+    ///
+    /// As long as they look as they did when they last were, their sizes, inodes and times of change, that is enough. Otherwise they are read:
+    /// minutes for a large disk.
+    private func requireUnchanged(_ files: VersionFiles) async throws(HypervisorError) {
+        if try await overlayLane.run({ () throws(HypervisorError) in try files.lookAsSeen() }) { return }
+        let logger = logger
+        try await imageLane.run { () throws(HypervisorError) in
+            // Another desktop's turn may have come first.
+            if try files.lookAsSeen() { return }
+            let before = try files.appearance()
+            guard let known = try DiskFiles.text(of: files.sums) else { throw .missingFile(path: files.sums) }
+            let lines = Set(known.split(separator: "\n").map(String.init))
+            for path in files.golden {
+                guard lines.contains("\(Hex.text(of: try DiskFiles.checksum(of: path)))  \(fileName(path))") else { throw .changedFile(path: path) }
+            }
+            try DiskFiles.replace(files.seen, with: before, mode: 0o400)
+            logger.notice("an image's files were read again, and are what was taken in", metadata: ["disk": "\(files.disk)"])
         }
     }
 
@@ -217,9 +246,18 @@ public final class FileDiskStore: DiskStore {
     private func path(of overlay: OverlayName) -> String { "\(settings.desktops)/\(overlay.fileName)" }
 }
 
+/// SHA-256 of each file of a version, lower-case hexadecimal.
+private struct Checksums: Sendable {
+    let disk, kernel, ramdisk: String
+}
+
+private func fileName(_ path: String) -> String { String(path.split(separator: "/").last ?? "") }
+
 /// The names of one version's files, finished and in the making.
 private struct VersionFiles: Hashable, Sendable {
     let disk, kernel, ramdisk, blank: String
+    /// The checksums of disk, kernel and ramdisk, and how these looked when they were last known to have them.
+    let sums, seen: String
     let partialDisk, partialKernel, partialRamdisk: String
     let blankName: String
 
@@ -230,19 +268,44 @@ private struct VersionFiles: Hashable, Sendable {
                 call: "takeIn", code: 0,
                 detail: "'\(image)' version \(version) is no name: lower-case letters, digits, hyphens, at most 64, and a version from 1")
         }
-        let stem = "\(image)-\(version)"
+        self.init(folder: folder, stem: "\(image)-\(version)")
+    }
+
+    /// The version whose blank overlay it is; nil for a file of another name or in another folder.
+    init?(blank: String, in folder: String) {
+        guard blank.hasPrefix(folder + "/"), blank.hasSuffix(Self.blankEnd) else { return nil }
+        self.init(folder: folder, stem: String(blank.dropFirst(folder.count + 1).dropLast(Self.blankEnd.count)))
+    }
+
+    private static let blankEnd = ".blank.qcow2"
+
+    private init(folder: String, stem: String) {
         disk = "\(folder)/\(stem).qcow2"
         kernel = "\(folder)/\(stem).kernel"
         ramdisk = "\(folder)/\(stem).ramdisk"
-        blankName = "\(stem).blank.qcow2"
+        blankName = stem + Self.blankEnd
         blank = "\(folder)/\(blankName)"
+        sums = "\(folder)/\(stem).sha256"
+        seen = "\(folder)/\(stem).seen"
         partialDisk = "\(folder)/.\(stem).qcow2.partial"
         partialKernel = "\(folder)/.\(stem).kernel.partial"
         partialRamdisk = "\(folder)/.\(stem).ramdisk.partial"
     }
 
-    var finished: [String] { [blank, disk, kernel, ramdisk] }
-    var partial: [String] { [partialDisk, partialKernel, partialRamdisk] }
+    /// What a desktop is made from, beside its overlay.
+    var golden: [String] { [disk, kernel, ramdisk] }
+
+    /// How the golden files look from outside: what cannot stay the same when one is written or put in another's place.
+    func appearance() throws(HypervisorError) -> String {
+        var lines = ""
+        for path in golden { lines += "\(fileName(path)) \(try DiskFiles.appearance(of: path))\n" }
+        return lines
+    }
+
+    func lookAsSeen() throws(HypervisorError) -> Bool { try DiskFiles.text(of: seen) == (try appearance()) }
+
+    var finished: [String] { [blank, disk, kernel, ramdisk, sums, seen] }
+    var partial: [String] { [partialDisk, partialKernel, partialRamdisk, sums + ".new", seen + ".new"] }
     var pairs: [(String, String)] { [(partialKernel, kernel), (partialRamdisk, ramdisk), (partialDisk, disk)] }
 }
 

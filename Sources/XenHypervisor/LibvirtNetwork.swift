@@ -83,7 +83,9 @@ public final class LibvirtNetwork: AddressBook {
             network = try connection.define(definition)
         }
         if try network.isActive {
-            if try network.bears(mark: definition.mark, whenNextStarted: false) { return }
+            if try network.bears(mark: definition.mark, whenNextStarted: false) {
+                return try keepServed(network, definition, logger)
+            }
             guard !occupied else {
                 logger.error(
                     "the desktops' network runs with earlier settings until it is prepared without desktops",
@@ -97,5 +99,12 @@ public final class LibvirtNetwork: AddressBook {
         logger.notice(
             "desktops' network up",
             metadata: ["network": "\(definition.name)", "reservations": "\(definition.reservations.count)"])
+    }
+
+    /// libvirtd does not notice the death of a DHCP server that it has started.
+    private static func keepServed(_ network: VirtualNetwork, _ definition: NetworkDefinition, _ logger: Logger) throws(LibvirtError) {
+        guard let first = definition.reservations.first, !DHCPServer.runs(by: "/run/libvirt/network/\(definition.name).pid") else { return }
+        try network.renew(first)
+        logger.warning("the desktops' network had lost its DHCP server; it runs again", metadata: ["network": "\(definition.name)"])
     }
 }

@@ -199,4 +199,26 @@ struct InvariantTests {
         try await history.settle()
         return history.session(from: claim)
     }
+
+    @Test func whatOthersGiveBackIsFoundByItself() async throws {
+        let world = try World()
+        let lab = try await world.furnish(size: 1)[0]
+        // Another's domain has what the desktop needs.
+        world.domains[world.foreign]?.memory = .gibibytes(4)
+        var history = try await History(world)
+        try await history.settle()
+        #expect(history.states(of: lab.id) == ["empty"])
+        let explanation = history.room.desktops.values.first.flatMap { history.room.explanation(of: $0) }
+        #expect(explanation?.hasPrefix("it needs ") == true)
+        history.passTime()
+        try await history.settle()
+        #expect(history.states(of: lab.id) == ["empty"])
+
+        world.domains[world.foreign]?.memory = .mebibytes(256)
+        history.passTime()
+        try await history.settle()
+        #expect(history.states(of: lab.id) == ["ready"])
+        #expect(history.room.nextDeadline == nil, "nothing is asked for once nothing is missing")
+        #expect(world.violations == [])
+    }
 }

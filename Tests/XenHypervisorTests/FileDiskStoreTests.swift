@@ -40,7 +40,7 @@ struct FileDiskStoreTests {
         #expect(told.withLock { $0.last.map { $0.0 == $0.1 } } == true)
         let info = try await Program.run("qemu-img", ["info", "--output=json", stored.blankOverlay])
         #expect(info.contains("\"full-backing-filename\": \"\(stored.disk)\"") || info.contains("\"backing-filename\": \"\(stored.disk)\""))
-        #expect(try scratch.files(in: "images").count == 4)
+        #expect(try scratch.files(in: "images").count == 6)
         var status = stat()
         #expect(stat(stored.disk, &status) == 0 && status.st_mode & 0o777 == 0o400)
     }
@@ -82,7 +82,7 @@ struct FileDiskStoreTests {
         let stored = try await store.takeIn(given, as: "twice", version: 1) { _, _ in }
         let again = try await #require(throws: HypervisorError.self) { try await store.takeIn(given, as: "twice", version: 1) { _, _ in } }
         #expect(again == .alreadyExists(name: stored.blankOverlay))
-        #expect(try scratch.files(in: "images").count == 4)
+        #expect(try scratch.files(in: "images").count == 6)
         try await store.removeImage("twice", version: 1)
         try await store.removeImage("twice", version: 1)
         #expect(try scratch.files(in: "images").isEmpty)
@@ -126,6 +126,39 @@ struct FileDiskStoreTests {
         try await store.removeOverlay(overlay)
         try await store.removeOverlay(overlay)
         #expect(try await store.overlays().isEmpty)
+    }
+
+    @Test(arguments: ["qcow2", "kernel", "ramdisk"])
+    func noOverlayIsLaidOfAnImageThatWasChangedUntilItIsPutBack(kind: String) async throws {
+        let blank = try await store.takeIn(try await files(), as: "debian", version: 1) { _, _ in }.blankOverlay
+        let golden = "\(scratch.path)/images/debian-1.\(kind)"
+        let good = try [UInt8](file: golden)
+        var bad = good
+        bad[bad.count / 2] ^= 1
+        // Of the same size and with the same time of its last writing: it does not even look changed to a backup.
+        var before = stat()
+        #expect(stat(golden, &before) == 0)
+        try scratch.overwrite(golden, bad)
+        var times = [before.st_atim, before.st_mtim]
+        #expect(utimensat(AT_FDCWD, golden, &times, 0) == 0)
+        for _ in 1...2 {
+            let error = try await #require(throws: HypervisorError.self) { try await store.layOverlay(of: blank, for: overlay) }
+            #expect(error == .changedFile(path: golden))
+        }
+        unlink(golden)
+        let error = try await #require(throws: HypervisorError.self) { try await store.layOverlay(of: blank, for: overlay) }
+        #expect(error == .missingFile(path: golden))
+        #expect(try await store.overlays().isEmpty)
+
+        _ = try scratch.write("images/debian-1.\(kind)", good)
+        _ = try await store.layOverlay(of: blank, for: overlay)
+        #expect(try await store.overlays() == [overlay])
+    }
+
+    @Test func theChecksumsBesideAnImageAreAsSha256sumReadsThem() async throws {
+        _ = try await store.takeIn(try await files(), as: "debian", version: 1) { _, _ in }
+        let said = try await Program.run("sh", ["-c", "cd '\(scratch.path)/images' && sha256sum --strict -c debian-1.sha256"])
+        #expect(said.split(separator: "\n") == ["debian-1.qcow2: OK", "debian-1.kernel: OK", "debian-1.ramdisk: OK"])
     }
 
     @Test func filesThatAreNoOverlaysAreNotTold() async throws {

@@ -24,6 +24,14 @@ final class Scratch: Sendable {
         return file
     }
 
+    /// Writes other bytes into a file that is there, whatever its mode.
+    func overwrite(_ file: String, _ bytes: [UInt8]) throws {
+        chmod(file, 0o600)
+        guard let handle = fopen(file, "r+") else { throw FileFailure.error("fopen", file) }
+        defer { fclose(handle) }
+        guard fwrite(bytes, 1, bytes.count, handle) == bytes.count else { throw FileFailure.error("fwrite", file) }
+    }
+
     /// Runs qemu-img, as it is installed.
     func qemuImage(_ arguments: String...) async throws { try await Program.run("qemu-img", arguments) }
 
