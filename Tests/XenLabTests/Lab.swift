@@ -116,6 +116,8 @@ actor Lab {
         let state: String
         let generation: Int
         let address: String
+        /// Why it is not ready, in plain words.
+        let explanation: String?
 
         var domainName: String { "\(name)-g\(generation)" }
     }

@@ -1,0 +1,84 @@
+import Foundation
+
+/// The report of a run: every sudden end and every bad day, with what came of it. `Scripts/test --long` keeps it.
+actor LongRun {
+    static let shared = LongRun()
+
+    /// Whether the full number of everything is done: hours instead of minutes.
+    static let isLong = ProcessInfo.processInfo.environment["PUNNET_LONG"] != nil
+    /// The file that the report is written to; nil where nobody wants one.
+    private static let path = ProcessInfo.processInfo.environment["PUNNET_LONG_REPORT"]
+    /// What decides the random moments; named by `PUNNET_LONG_SEED`, or drawn.
+    static let seed: UInt64 = {
+        let seed = ProcessInfo.processInfo.environment["PUNNET_LONG_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...999_999)
+        XenLabTests.say("the seed of this run is \(seed): PUNNET_LONG_SEED=\(seed) has the same moments again")
+        return seed
+    }()
+
+    private var events: [(what: String, detail: String, whole: String)] = []
+    private var badDays: [(day: String, state: String, message: String, recovery: String)] = []
+    private var remarks: [String] = []
+    private let began = Date()
+
+    /// A sudden end, and the time until the pool was whole again.
+    func note(_ what: String, _ detail: String, _ whole: Duration?) {
+        events.append((what, detail, whole.map(seconds) ?? "–"))
+        XenLabTests.say("\(what): \(detail)\(whole.map { "; whole again after \(seconds($0))" } ?? "")")
+        write()
+    }
+
+    func badDay(_ day: String, state: String, message: String, recovery: String) {
+        badDays.append((day, state, message, recovery))
+        XenLabTests.say("bad day, \(day): \(state); “\(message)”; \(recovery)")
+        write()
+    }
+
+    func say(_ remark: String) {
+        remarks.append(remark)
+        XenLabTests.say(remark)
+        write()
+    }
+
+    private func write() {
+        guard let path = Self.path else { return }
+        func cell(_ text: String) -> String { text.replacingOccurrences(of: "|", with: "\\|").replacingOccurrences(of: "\n", with: " ") }
+        var text = "# The long run\n\n" + Self.machine + "\nBegan \(began.ISO8601Format()), this is of \(Date().ISO8601Format()). "
+            + "Seed \(Self.seed): `PUNNET_LONG_SEED=\(Self.seed) Scripts/test --long` has the same moments again.\n"
+        if !events.isEmpty {
+            text += "\n## Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"
+            for event in events { text += "| \(cell(event.what)) | \(cell(event.detail)) | \(event.whole) |\n" }
+        }
+        if !badDays.isEmpty {
+            text += "\n## Bad days\n\n| fault | state | message | recovery |\n| --- | --- | --- | --- |\n"
+            for day in badDays { text += "| \(cell(day.day)) | \(cell(day.state)) | \(cell(day.message)) | \(cell(day.recovery)) |\n" }
+        }
+        if !remarks.isEmpty { text += "\n## What the server held\n\n" + remarks.map { "- \($0)\n" }.joined() }
+        try? text.write(toFile: path, atomically: true, encoding: .utf8)
+    }
+
+    /// The commit and the machine of this run.
+    private static let machine: String = {
+        func output(_ line: String) -> String {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", line]
+            process.currentDirectoryURL = URL(fileURLWithPath: Lab.repository)
+            let pipe = Pipe()
+            process.standardOutput = pipe
+            guard (try? process.run()) != nil else { return "" }
+            let data = pipe.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        let emulated = output("grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ] && echo KVM || echo 'everything emulated (TCG)'")
+        return """
+            | | |
+            | --- | --- |
+            | commit | \(output("git describe --always --dirty --abbrev=40")) |
+            | machine | \(output("nproc")) processors (\(output("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"))), \
+            \(output("awk '/MemTotal/ {printf \"%.0f GiB\", $2 / 1048576}' /proc/meminfo")), Linux \(output("uname -r")) |
+            | the lab in it | 2 processors, 6 GiB, 2 of them dom0's; \(emulated) |
+
+            """
+    }()
+}

@@ -1,0 +1,297 @@
+import Foundation
+import Testing
+
+extension XenLab {
+    /// Bad days of a server: what state a desktop is in then, what is said of it, and that all is well again by itself once the fault is over.
+    ///
+    /// The short run has those that cost no more than a making, `PUNNET_LONG` all.
+    struct Troubles {
+        let lab: Lab
+
+        init() throws { lab = try #require(Lab.current) }
+
+        private static let image = "/var/lib/punnet/images/debian-desktop-1"
+        private static let refill = Duration.seconds(400)
+
+        /// The room at rest, and a seat in it.
+        private func begin() async throws -> LightSeat {
+            try await lab.fillRoom()
+            try await lab.nobodyIsHere()
+            try await lab.whole(within: .seconds(600))
+            return try await LightSeat(name: "light-1", lab: lab)
+        }
+
+        /// Waits until the pool is whole and nothing of the fault is left.
+        private func recovered() async throws -> String {
+            let took = try await lab.whole(within: Self.refill)
+            _ = try await lab.requireNoneTainted()
+            return "whole again by itself \(seconds(took)) after the fault was over"
+        }
+
+        @Test func aSlowXenstoredHoldsUpNoHandOut() async throws {
+            let seat = try await begin()
+            try await lab.dom0("kill -STOP $(cat /run/xenstored.pid)")
+            let outcome: Result<(Duration, Lab.Desktop), any Error>
+            do {
+                let clock = ContinuousClock()
+                let asked = clock.now
+                let lease = try await seat.desktop(within: .seconds(15))
+                let took = clock.now - asked
+                try #require(try await seat.end(lease.session))
+                // Its domain can only be taken apart once xenstored answers again.
+                try await Task.sleep(for: .seconds(10))
+                outcome = .success((took, try await lab.desktop(lease.desktop)))
+            } catch {
+                outcome = .failure(error)
+            }
+            try await lab.dom0("kill -CONT $(cat /run/xenstored.pid)")
+            let (took, during) = try outcome.get()
+            try #require(during.state == "retiring")
+            await LongRun.shared.badDay(
+                "xenstored does not answer for 12 s", state: "a desktop handed out after \(seconds(took)) all the same; after its session: "
+                    + during.state, message: during.explanation ?? "", recovery: try await recovered())
+        }
+
+        @Test func aClockThatIsSteppedByAnHourEndsNoSessionAndNoMaking() async throws {
+            let seat = try await begin()
+            let first = try await seat.desktop()
+            try #require(try await seat.end(first.session))
+            let made = try await eventually("it is being made anew", within: .seconds(120)) {
+                let now = try await lab.desktop(first.desktop)
+                return now.state == "preparing" ? now : nil
+            }
+            try await lab.dom0("date -s '+1 hour' >/dev/null")
+            await seat.restart()
+            let second = try await seat.desktop()
+            // Every deadline is looked at when anything happens: this does.
+            try await lab.dom0("punnet status >/dev/null; sleep 3")
+            let during = try await lab.session(second.session)
+            let state = "the session goes on, the desktop that is made anew goes on being made"
+            let message = try await lab.desktop(first.desktop).explanation ?? ""
+            try await lab.dom0("date -s '-1 hour' >/dev/null; punnet status >/dev/null; sleep 3")
+            try #require(during.reason == nil)
+            try #require(try await lab.session(second.session).reason == nil)
+            let after = try await lab.remade(first.desktop, after: made.generation - 1)
+            try #require(after.generation == made.generation, "its making was not given up")
+            try #require(try await seat.end(second.session))
+            await LongRun.shared.badDay("the clock is stepped an hour forward, and back", state: state, message: message, recovery: try await recovered())
+        }
+
+        @Test func desktopsAreServedAndMadeWithoutLibvirtd() async throws {
+            let seat = try await begin()
+            let units = "libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
+            try await lab.dom0("systemctl stop \(units) libvirtd", within: .seconds(120))
+            // A daemon that starts now does not find it.
+            try await lab.dom0("kill -9 $(systemctl show -P MainPID punnetd)")
+            try await eventually("punnetd is there again", within: .seconds(90)) { try await lab.desktopList() }
+            let lease = try await seat.desktop()
+            let before = try await lab.desktop(lease.desktop)
+            try #require(try await seat.end(lease.session))
+            _ = try await lab.remade(before.name, after: before.generation)
+            try #require(try await lab.dom0("systemctl is-active libvirtd || true").contains("inactive"), "it was away all the time")
+            let message = try #require(try await lab.said("libvirt is away"))
+            // It is back, and then the network's DHCP server dies, which libvirtd does not notice.
+            try await lab.dom0(
+                "systemctl start \(units); virsh net-list >/dev/null; kill -9 $(pgrep -x dnsmasq); kill -9 $(systemctl show -P MainPID punnetd)",
+                within: .seconds(120))
+            let dhcp = try await eventually("punnetd has seen to the DHCP server", within: .seconds(120)) { try await lab.said("had lost its DHCP server") }
+            try #require(try await !lab.dom0("pgrep -x dnsmasq || true").isEmpty)
+            // Reservations are for ever, as they were.
+            try #require(try await lab.dom0("grep -vc infinite /var/lib/libvirt/dnsmasq/punnet.hostsfile || true").hasPrefix("0"))
+            let recovery = try await recovered()
+            await LongRun.shared.badDay(
+                "libvirtd is stopped, and punnetd starts without it", state: "a desktop was handed out, and one made anew", message: message,
+                recovery: "nothing was amiss")
+            await LongRun.shared.badDay("the DHCP server of the desktops' network dies", state: "found when punnetd starts", message: dhcp, recovery: recovery)
+        }
+
+        @Test func nothingIsMadeOfAnImageThatIsMissingOrChanged() async throws {
+            _ = try await begin()
+            try await lab.dom0("mv \(Self.image).qcow2 \(Self.image).away; punnet desktop remake room-1 --yes")
+            let missing = try await held("room-1", because: "is missing")
+            // Put back, but with another ramdisk: of the same size, and with the same date.
+            try await lab.dom0(
+                "mv \(Self.image).away \(Self.image).qcow2; cp -p \(Self.image).ramdisk /run/lab-ramdisk; "
+                    + "printf x | dd of=\(Self.image).ramdisk bs=1 seek=5000 conv=notrunc status=none; "
+                    + "touch -r /run/lab-ramdisk \(Self.image).ramdisk; punnet desktop remake room-1 --yes")
+            let changed = try await held("room-1", because: "is not what was taken in")
+            // The other desktop was made before, and is handed out.
+            try #require(try await lab.desktop("room-2").state == "ready")
+            try await lab.dom0("cat /run/lab-ramdisk > \(Self.image).ramdisk")
+            let recovery = try await recovered()
+            await LongRun.shared.badDay("an image's disk is missing", state: missing.state, message: missing.explanation ?? "", recovery: "when it was put back")
+            await LongRun.shared.badDay("an image's ramdisk is changed", state: changed.state, message: changed.explanation ?? "", recovery: recovery)
+        }
+
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func aDesktopThatDoesNotFitWaitsUntilMemoryIsThere() async throws {
+            _ = try await begin()
+            let image = "/usr/share/punnet/images/debian-desktop"
+            try await lab.dom0(
+                "free=$(xl info | awk '/^free_memory/ {print $3}'); "
+                    + "printf 'name=\"foreign\"\\ntype=\"pv\"\\nkernel=\"\(image)/vmlinux\"\\nramdisk=\"\(image)/initrd.img\"\\nmemory=%s\\n' $((free - 40))"
+                    + " > /run/foreign.cfg; xl create -p /run/foreign.cfg", within: .seconds(180))
+            try await lab.dom0("punnet desktop remake room-1 --yes")
+            let during = try await eventually("room-1 waits for memory", within: .seconds(120)) {
+                let now = try await lab.desktop("room-1")
+                return now.state == "empty" && now.explanation?.contains("of memory") == true ? now : nil
+            }
+            try #require(try await lab.domains().contains { $0.name == "foreign" }, "it is not ours, and is left alone")
+            try await lab.dom0("xl destroy foreign")
+            await LongRun.shared.badDay(
+                "another domain takes the memory", state: during.state, message: during.explanation ?? "", recovery: try await recovered())
+        }
+
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func aFullDiskKeepsDesktopsFromBeingMadeAndNothingElse() async throws {
+            let seat = try await begin()
+            // To the last block, also those that only root may use.
+            try await lab.dom0(
+                "cd /var/lib/punnet; fallocate -l $(($(stat -f -c '%f * %S' .) - 4194304)) filler; cat /dev/zero > filler.rest 2>/dev/null; sync; true",
+                within: .seconds(180))
+            let outcome: Result<(Lab.Desktop, String), any Error>
+            do {
+                try #require(try await lab.dom0("stat -f -c %f /var/lib/punnet").trimmingCharacters(in: .whitespacesAndNewlines).count < 4)
+                let answer = try await eventually("a claim is answered", within: .seconds(60)) { () -> String? in
+                    switch try await seat.claim() {
+                    case .leased(let lease):
+                        _ = try await seat.end(lease.session)
+                        return "a desktop is handed out, since its lease could be written"
+                    case .refused(503, let problem) where problem.contains("punnet,2026:storage"):
+                        return "a claim is refused, since its lease cannot be written"
+                    case .refused(let status, let problem): throw Program.Failure(description: "\(status) \(problem)")
+                    case .waiting, .silent: return nil
+                    }
+                }
+                try await lab.dom0("punnet desktop remake room-1 --yes")
+                outcome = .success(
+                    (
+                        try await eventually("room-1 waits for room on the disk", within: .seconds(120)) {
+                            let now = try await lab.desktop("room-1")
+                            return now.explanation?.contains("disk") == true && ["empty", "quarantined"].contains(now.state) ? now : nil
+                        }, answer
+                    ))
+            } catch {
+                outcome = .failure(error)
+            }
+            let status = try await lab.dom0("punnet status | grep Disk; rm -f /var/lib/punnet/filler*")
+            let (during, answer) = try outcome.get()
+            await LongRun.shared.badDay(
+                "the disk is full to the last block", state: "\(during.state); \(answer)", message: "\(during.explanation ?? ""); \(status)",
+                recovery: try await recovered())
+        }
+
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func guestsThatNeverAnswerAreGivenUpAndTriedAgainAndOthersGoOn() async throws {
+            _ = try await begin()
+            // As many at once as there are, or the two that never answer hold up the third for the time they have.
+            try await lab.dom0("sed -i 's/atOnce: 2/atOnce: 4/' /etc/punnet/punnet.yaml; systemctl restart punnetd", within: .seconds(120))
+            for guest in BadGuest.allCases { try await guest.makeLab(in: lab) }
+            // And one whose network's DHCP server is dead.
+            try await lab.dom0("kill -9 $(pgrep -x dnsmasq); punnet desktop remake room-1 --yes")
+            let before = try await lab.desktop("room-1")
+            var seen: [String: Lab.Desktop] = [:]
+            for name in BadGuest.allCases.map({ $0.rawValue + "-1" }) + ["room-1"] {
+                seen[name] = try await held(name, because: "booting until RDP answered took longer than it may", within: .seconds(900))
+            }
+            for guest in BadGuest.allCases {
+                let desktop = try #require(seen[guest.rawValue + "-1"])
+                let console = try await lab.dom0("grep -h '\(guest.sign)' /var/log/xen/console/guest-\(guest.rawValue)-1-g*.log | head -n 1")
+                try #require(!console.isEmpty, "it is the guest that was meant")
+                // It is tried again, in another generation.
+                let next = try await eventually("\(desktop.name) is tried again", within: .seconds(300)) {
+                    let now = try await lab.desktop(desktop.name)
+                    return now.generation > desktop.generation ? now : nil
+                }
+                try await lab.dom0("punnet lab delete \(guest.rawValue) --yes", within: .seconds(180))
+                await LongRun.shared.badDay(
+                    guest.fault, state: desktop.state, message: desktop.explanation ?? "", recovery: "tried again as generation \(next.generation); its lab was deleted")
+            }
+            let revived = try #require(try await lab.said("had lost its DHCP server"))
+            let recovery = try await recovered()
+            try #require(try await lab.desktop("room-1").generation > before.generation)
+            await LongRun.shared.badDay(
+                "DHCP is silent", state: seen["room-1"]?.state ?? "", message: "\(seen["room-1"]?.explanation ?? ""); then: \(revived)", recovery: recovery)
+            try await lab.dom0("sed -i 's/atOnce: 4/atOnce: 2/' /etc/punnet/punnet.yaml; systemctl restart punnetd", within: .seconds(120))
+        }
+
+        private func held(_ name: String, because cause: String, within limit: Duration = .seconds(150)) async throws -> Lab.Desktop {
+            try await eventually("\(name) is in quarantine, and that is why: \(cause)", within: limit, every: .milliseconds(500)) {
+                let now = try await lab.desktop(name)
+                return now.state == "quarantined" && now.explanation?.contains(cause) == true ? now : nil
+            }
+        }
+    }
+}
+
+/// Guests that never become a desktop.
+enum BadGuest: String, CaseIterable {
+    case hangs, mute
+
+    var fault: String {
+        switch self {
+        case .hangs: "a guest hangs at boot"
+        case .mute: "a guest answers TCP but no RDP"
+        }
+    }
+
+    /// What it says on its console once it does what it does.
+    var sign: String {
+        switch self {
+        case .hangs: "waiting for nothing"
+        case .mute: "listening"
+        }
+    }
+
+    private var script: String {
+        """
+        #!/bin/busybox sh
+        /bin/busybox mount -t proc proc /proc
+        /bin/busybox mount -t sysfs sys /sys
+        /bin/busybox mount -t devtmpfs dev /dev
+        /bin/busybox --install -s /bin
+        exec >/dev/hvc0 2>&1 </dev/null
+
+        """
+            + {
+                switch self {
+                case .hangs: "echo '\(sign)'\nwhile :; do sleep 1000; done\n"
+                case .mute:
+                    """
+                    for module in /modules/*; do insmod "$module"; done
+                    until [ -d /sys/class/net/eth0 ]; do usleep 10000; done
+                    ip link set eth0 up
+                    udhcpc -i eth0 -n -q -f -t 6 -T 2 -s /lease && echo '\(sign)'
+                    nc -ll -p 3389 -e /bin/sleep 1000
+
+                    """
+                }
+            }()
+    }
+
+    private static let lease = "#!/bin/busybox sh\n[ \"$1\" = bound ] && ip addr add \"$ip/24\" dev eth0\nexit 0\n"
+
+    /// An image of it, and a lab of one desktop.
+    func makeLab(in lab: Lab) async throws {
+        let source = "/usr/share/punnet/images/debian-desktop", folder = "/run/lab-\(rawValue)"
+        try await lab.dom0("mkdir -p \(folder)")
+        try await lab.put(Archive(files: [("bad", script), ("lease", Self.lease)]).data, at: folder + "/bad.cpio")
+        try await lab.put(
+            Data(
+                """
+                {"name": "\(rawValue)", "boot": "pv", "disk": "disk.qcow2", "kernel": "vmlinux", "ramdisk": "initrd.img",
+                 "commandLine": "rdinit=/bad console=hvc0 quiet net.ifnames=0", "account": {"user": "nobody", "password": "none"},
+                 "minimumMemory": "192MiB"}
+                """.utf8), at: folder + "/image.json")
+        try await lab.dom0(
+            "cd \(folder); cat \(source)/initrd.img bad.cpio > initrd.img; cp \(source)/vmlinux .; qemu-img create -q -f qcow2 disk.qcow2 16M; "
+                + "punnet image add \(folder) && rm -r \(folder); punnet lab create \(rawValue) --image \(rawValue) --size 1 --memory 192MiB --vcpus 1",
+            within: .seconds(300))
+    }
+}
+
+extension Lab {
+    /// The last line of punnetd's journal that holds the text.
+    func said(_ text: String) async throws -> String? {
+        let line = try await dom0("journalctl -u punnetd --no-pager -o cat -n 2000 | grep -F '\(text)' | tail -n 1")
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        return line.isEmpty ? nil : line
+    }
+}
