@@ -149,7 +149,8 @@ extension XenLab {
                 within: .seconds(180))
             let outcome: Result<(Lab.Desktop, String), any Error>
             do {
-                try #require(try await lab.dom0("stat -f -c %f /var/lib/punnet").trimmingCharacters(in: .whitespacesAndNewlines).count < 4)
+                let written = try await lab.dom0("head -c 65536 /dev/zero 2>/dev/null > /var/lib/punnet/filler.more && echo yes || echo no")
+                try #require(written.hasPrefix("no"), "it is full")
                 let answer = try await eventually("a claim is answered", within: .seconds(60)) { () -> String? in
                     switch try await seat.claim() {
                     case .leased(let lease):
