@@ -242,7 +242,7 @@ public actor Broker: Service {
     private func measure(_ number: UInt64) async -> RoomEvent {
         do {
             // What goes on failing may fail for want of the network.
-            if !isNetworkPrepared || room.works.values.contains(where: { $0.failures > 0 }) { try await network.prepare() }
+            if !isNetworkPrepared || room.desktops.values.contains(where: { $0.failure != nil }) { try await network.prepare() }
             isNetworkPrepared = true
             troubles["network"] = nil
         } catch {

@@ -6,6 +6,9 @@ extension Step {
         guard let error = error as? HypervisorError else { return "\(deed) failed: \(error)" }
         return switch error {
         case .missingFile(let path): cause(ofMissing: path)
+        case .changedFile(let path):
+            "the image's file '\(path)' was changed since it was taken in: put the right one back, or take the image in anew with "
+                + "'punnet image add' and give it to the lab with 'punnet lab set'"
         case .outOfDisk(let path): "the disk that holds '\(path)' is full: free space on it, or make labs smaller with 'punnet lab set'"
         case .outOfMemory(let needed):
             "Xen has no \(needed) of memory left for it: 'xl list' tells who has it; give desktops less memory or make labs smaller with "

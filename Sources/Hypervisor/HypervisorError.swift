@@ -22,8 +22,7 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
         case .outOfMemory(let needed): "the server has no \(needed) of memory left"
         case .outOfDisk(let path): "the disk that holds '\(path)' is full"
         case .missingFile(let path): "'\(path)' is missing"
-        case .changedFile(let path):
-            "'\(path)' is not what was taken in, by its SHA-256: put the right file back, or add the image anew and give it to the lab"
+        case .changedFile(let path): "'\(path)' is not what was taken in, by its SHA-256"
         case .failed(let call, let code, let detail): "\(call) failed with \(code)\(detail.isEmpty ? "" : ": \(detail)")"
         }
     }

@@ -52,13 +52,13 @@ public final class FileDiskStore: DiskStore {
 
     public func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String {
         let target = path(of: overlay)
-        if let files = VersionFiles(blank: blank, in: settings.images) { try await requireUnchanged(files) }
-        // Not synced: after a power cut no domain is left that could use it, and it is swept away with the other overlays.
         try await overlayLane.run { () throws(HypervisorError) in
             // QEMU would find out only when the domain is built, and say less.
             if let golden = try QcowHeader.backingFile(of: blank), access(golden, R_OK) != 0 { throw .missingFile(path: golden) }
-            _ = try DiskFiles.copy(blank, to: target, durably: false)
         }
+        if let files = VersionFiles(blank: blank, in: settings.images) { try await requireUnchanged(files) }
+        // Not synced: after a power cut no domain is left that could use it, and it is swept away with the other overlays.
+        try await overlayLane.run { () throws(HypervisorError) in _ = try DiskFiles.copy(blank, to: target, durably: false) }
         return target
     }
 

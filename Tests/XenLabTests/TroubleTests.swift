@@ -114,7 +114,7 @@ extension XenLab {
                 "mv \(Self.image).away \(Self.image).qcow2; cp -p \(Self.image).ramdisk /run/lab-ramdisk; "
                     + "printf x | dd of=\(Self.image).ramdisk bs=1 seek=5000 conv=notrunc status=none; "
                     + "touch -r /run/lab-ramdisk \(Self.image).ramdisk; punnet desktop remake room-1 --yes")
-            let changed = try await held("room-1", because: "is not what was taken in")
+            let changed = try await held("room-1", because: "was changed since it was taken in")
             // The other desktop was made before, and is handed out.
             try #require(try await lab.desktop("room-2").state == "ready")
             try await lab.dom0("cat /run/lab-ramdisk > \(Self.image).ramdisk")
@@ -190,7 +190,7 @@ extension XenLab {
             let before = try await lab.desktop("room-1")
             var seen: [String: Lab.Desktop] = [:]
             for name in BadGuest.allCases.map({ $0.rawValue + "-1" }) + ["room-1"] {
-                seen[name] = try await held(name, because: "booting until RDP answered took longer than it may", within: .seconds(900))
+                seen[name] = try await held(name, because: "RDP did not answer within", within: .seconds(900))
             }
             for guest in BadGuest.allCases {
                 let desktop = try #require(seen[guest.rawValue + "-1"])
