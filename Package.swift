@@ -110,6 +110,11 @@ let package = Package(
             dependencies: [
                 "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging, lifecycle,
             ]),
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "Relay", "punnet-relay", "Identity", "COpenSSL", "ControlServer", "ControlAPI", .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio, exclude: ["Driver", "Corpus", "Crashes"]),
         .testTarget(name: "RelayTests", dependencies: ["Relay", "punnet-relay", "Identity", "SystemdNotify", logging, lifecycle, .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
     ],
     swiftLanguageModes: [.v6]

@@ -7,6 +7,14 @@ struct ProbeSocket: ~Copyable {
     private let limit: Duration
     private let end: ContinuousClock.Instant
 
+    /// Takes a connected socket that does not block; the deadline counts from here.
+    init(connected descriptor: Int32, deadline: Duration, bell: CancellationBell) {
+        self.descriptor = descriptor
+        self.bell = bell
+        limit = deadline
+        end = .now + deadline
+    }
+
     deinit { close(descriptor) }
 
     /// Connects to an address; the deadline counts from here for all that follows.
@@ -20,7 +28,7 @@ struct ProbeSocket: ~Copyable {
         let flags = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
         let descriptor = socket(found.pointee.ai_family, Int32(flags), 0)
         guard descriptor >= 0 else { throw .system("socket") }
-        let link = ProbeSocket(descriptor: descriptor, bell: bell, limit: deadline, end: .now + deadline)
+        let link = ProbeSocket(connected: descriptor, deadline: deadline, bell: bell)
         var code: Int32 = 0
         if connect(descriptor, found.pointee.ai_addr, found.pointee.ai_addrlen) != 0 {
             code = errno

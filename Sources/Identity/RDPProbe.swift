@@ -26,18 +26,24 @@ public enum RDPProbe {
     private static func run(host: String, port: UInt16, deadline: Duration, bell: CancellationBell) -> Result<[UInt8], ProbeError> {
         do throws(ProbeError) {
             let link = try ProbeSocket.connected(host: host, port: port, deadline: deadline, bell: bell)
-            try link.send(ConnectionConfirm.request, in: .negotiating)
-            let header = try link.receive(ConnectionConfirm.headerLength, in: .negotiating)
-            let rest = try ConnectionConfirm.length(header: header) - header.count
-            try ConnectionConfirm.check(header + link.receive(rest, in: .negotiating))
-            return .success(try handshake(over: link))
+            return .success(try converse(over: link))
         } catch {
             return .failure(error)
         }
     }
 
+    /// Says all that is to be said over a new connection.
+    static func converse(over link: borrowing ProbeSocket) throws(ProbeError) -> [UInt8] {
+        try link.send(ConnectionConfirm.request, in: .negotiating)
+        let header = try link.receive(ConnectionConfirm.headerLength, in: .negotiating)
+        let rest = try ConnectionConfirm.length(header: header) - header.count
+        try ConnectionConfirm.check(header + link.receive(rest, in: .negotiating))
+        return try handshake(over: link)
+    }
+
     private static func handshake(over link: borrowing ProbeSocket) throws(ProbeError) -> [UInt8] {
         LibraryErrors.clear()
+        defer { LibraryErrors.clear() }
         guard let settings = SSL_CTX_new(TLS_client_method()) else { throw .handshakeFailed(LibraryErrors.take()) }
         defer { SSL_CTX_free(settings) }
         guard let tls = SSL_new(settings), SSL_set_fd(tls, link.descriptor) == 1 else { throw .handshakeFailed(LibraryErrors.take()) }
@@ -65,7 +71,6 @@ public enum RDPProbe {
         }
         LibraryErrors.clear()
         SSL_shutdown(tls)
-        LibraryErrors.clear()
         link.finish()
         return fingerprint
     }
