@@ -9,8 +9,8 @@ extension Rig: DomainRig {
     private static let foreignName = "bench-foreign"
     private static let foreign = DomainUUID(installation: 0xfeed, desktop: DesktopID(rawValue: 1), generation: Generation(rawValue: 1))
 
-    var rounds: Int { 4 }
-    var crowd: Int { 4 }
+    var rounds: Int { 3 }
+    var crowd: Int { 3 }
     var rubbish: String { "\(work)/empty.qcow2" }
 
     func plan(_ desktop: UInt32, does deed: GuestDeed, memory: ByteCount?) async throws -> DomainPlan {
@@ -61,41 +61,61 @@ extension Rig: DomainRig {
         return host
     }
 
-    func freshPath() -> String { "\(work)/fresh-\(nextNumber())" }
+    func freshPath() -> String {
+        let path = "\(work)/fresh-\(nextNumber())"
+        unlink(path)
+        fresh.withLock { $0.append(path) }
+        return path
+    }
     func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Looks for what belongs to a domain that Xen does not know: QEMUs, entries in xenstore, network ports.
     func remains() async throws -> [String] {
         let deadline = ContinuousClock.now + .seconds(20)
         while true {
-            let found = try await shell(Self.search).split(whereSeparator: \.isNewline).map(String.init)
+            let names = Set(try await host.domains().map(\.name))
+            var found = try Self.processes().filter { !names.contains($0.domain) }.map { "process \($0.id) of \($0.domain)" }
+            let entries = try await shell(Self.entries).split(whereSeparator: \.isNewline).map(String.init)
+            if !entries.isEmpty {
+                // Under emulation xl is slow: it is asked only where there is something.
+                let known = Set(try await shell("xl list | awk 'NR > 1 { print $(NF - 4) }'").split(whereSeparator: \.isNewline))
+                found += entries.filter { !known.contains($0.split(separator: " ")[0]) }
+            }
             if found.isEmpty || ContinuousClock.now > deadline { return found }
             try await Task.sleep(for: .milliseconds(200))
         }
     }
 
-    /// Looks for what belongs to a domain that Xen does not know: in xenstore, in dom0's network, and QEMUs of these trials.
-    private static let search = #"""
-        known=" $(xl list | awk 'NR > 1 { printf "%s ", $(NF - 4) }')"
+    /// A line for each domain's number, with where it stands.
+    private static let entries = #"""
         for path in /local/domain /local/domain/0/backend/vif /local/domain/0/backend/qdisk; do
-            for id in $(xenstore-list $path 2>/dev/null | grep -x '[0-9]*'); do
-                case "$known" in *" $id "*) ;; *) echo "$path/$id" ;; esac
-            done
+            xenstore-list $path 2>/dev/null | sed -n "s|^[1-9][0-9]*\$|& in $path|p"
         done
         for port in /sys/class/net/vif*; do
-            [ -e "$port" ] || continue
-            id=${port##*/vif}
-            case "$known" in *" ${id%%.*} "*) ;; *) echo "$port" ;; esac
+            [ -e "$port" ] && port=${port##*/vif} && echo "${port%%.*} has a port"
         done
-        names=" $(xl list | awk '{ printf "%s ", $1 }')"
-        for process in /proc/[0-9]*; do
-            line=$(tr '\0' ' ' < "$process/cmdline" 2>/dev/null) || continue
-            case "$line" in
-                qemu*' -name bench-'* | */qemu*' -name bench-'*)
-                    name=${line#* -name }
-                    case "$names" in *" ${name%%[ ,]*} "*) ;; *) echo "${process##*/} ${name%%[ ,]*}" ;; esac ;;
-            esac
-        done
+        true
         """#
+
+    /// The QEMUs of these trials' domains.
+    private static func processes() throws -> [(id: Int, domain: String)] {
+        guard let folder = opendir("/proc") else { throw BenchError("/proc cannot be read") }
+        defer { closedir(folder) }
+        var found: [(Int, String)] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            // It may end meanwhile.
+            guard let id = Int(name), let program = try? [UInt8](readFrom: "/proc/\(id)/comm"), program.starts(with: Array("qemu".utf8)),
+                let line = try? [UInt8](readFrom: "/proc/\(id)/cmdline")
+            else { continue }
+            let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            guard let index = words.firstIndex(of: "-name"), index + 1 < words.count, words[index + 1].hasPrefix("bench-") else { continue }
+            found.append((id, String(words[index + 1].prefix { $0 != "," })))
+        }
+        return found
+    }
 
     func sweep() async throws {
         further.withLock { $0 = [] }
@@ -103,7 +123,8 @@ extension Rig: DomainRig {
             try await host.destroy(domain.uuid)
         }
         for overlay in try await disks.overlays() { try await disks.removeOverlay(overlay) }
-        _ = try await shell("rm -f '\(work)'/fresh-*")
+        for path in fresh.withLock({ $0 }) { unlink(path) }
+        fresh.withLock { $0 = [] }
     }
 
     private func shell(_ script: String) async throws -> String {

@@ -34,6 +34,8 @@ final class Rig: Sendable {
     /// Further connections to Xen; they live until the next sweep.
     let further = Mutex<[XenDomainHost]>([])
     private let number = Mutex<UInt32>(0)
+    /// Paths for files that checks write; removed at the next sweep.
+    let fresh = Mutex<[String]>([])
 
     init(image: String, work: String, subnet: IPv4Subnet, guardFolder: String, usesLibvirt: Bool, boot: BootMode) async throws {
         var logger = Logger(label: "punnet-bench") { StreamLogHandler.standardError(label: $0) }
