@@ -13,6 +13,7 @@ final class SeatBook: Sendable {
         case loggedOff = "log-offs"
         case closed = "closed windows"
         case linkLost = "lost links"
+        case linkBroke = "links that broke by themselves"
         case resumed = "sessions claimed back"
         case powerCycled = "power cycles"
         case endedByServer = "sessions ended by the appliance"

@@ -84,7 +84,6 @@ struct SimulatedSeat: Sendable {
         guard let first = await claim(bootID, news, resuming: nil) else { return false }
         var (lease, claimed) = (first.lease, first.claimed)
         var mayLoseLink = true
-        var links = 0
         var tries = 0
         while true {
             let link: DesktopLink
@@ -105,10 +104,10 @@ struct SimulatedSeat: Sendable {
             }
             tries = 0
             book.linked(name, to: lease.desktop, after: lease.resumed ? nil : claimed.duration(to: .now))
-            links += 1
-            link.onEnd { [links] in Task { await news.post(.linkOver(link: links)) } }
+            let number = await news.nextLink()
+            link.onEnd { Task { await news.post(.linkOver(link: number)) } }
             let leaves = ContinuousClock.now + .seconds(.random(in: habits.stay, using: &random))
-            switch await stay(lease.session, links, until: leaves, news) {
+            switch await stay(lease.session, number, until: leaves, news) {
             case .left: break
             case .ended:
                 book.note(.endedByServer)
@@ -116,6 +115,7 @@ struct SimulatedSeat: Sendable {
                 return false
             case .linkOver:
                 // The appliance or the relay is gone, or the session: the claim tells.
+                book.note(.linkBroke)
                 book.unlinked(name, from: lease.desktop)
                 guard let again = await claim(bootID, news, resuming: lease) else { return false }
                 if !again.lease.resumed { book.note(.endedByServer) }
@@ -305,6 +305,13 @@ actor Mailbox {
 
     private var items: [News] = []
     private var reader: CheckedContinuation<Void, Never>?
+    private var links = 0
+
+    /// A number for a link, which no other of this seat's has had since it was switched on.
+    func nextLink() -> Int {
+        links += 1
+        return links
+    }
 
     func post(_ item: News) {
         items.append(item)
