@@ -77,7 +77,9 @@ extension Room {
                 told.present = "it does not fit the server now: \(why)"
                 told.next = "it is made as soon as it fits; the server is asked again"
                 told.nextAt = refillAt
-                told.remedies = ["'punnet lab set \(lab.name)' with a smaller --size or less --memory makes it fit", "'xl list' tells what else runs"]
+                told.remedies = [
+                    "'punnet lab set \(lab.name)' with a smaller --size or less --memory makes it fit", "'xl list' tells what else runs",
+                ]
             case nil: told.next = "it is about to be made"
             }
         }
@@ -96,8 +98,8 @@ extension Room {
             }
         return Explanation(
             meaning: "It is being made: step \(number) of \(PreparationStep.allCases.count)", present: present, deadline: work?.deadline,
-            next: "it is ready when all steps are done. A step that is not done within \(settings.deadline(of: step).text) has failed: then what there "
-                + "is of it is removed, and it is made anew after a pause",
+            next: "it is ready when all steps are done. A step that is not done within \(settings.deadline(of: step).text) has failed: then "
+                + "what there is of it is removed, and it is made anew after a pause",
             remedies: ["'punnet desktop remake \(desktop.name)' gives this try up and begins another"])
     }
 
@@ -142,7 +144,9 @@ extension Room {
                 "'xl list' tells whether Xen still has its domain, \(domainName(of: desktop)); 'xl destroy' ends it",
             ]
         } else {
-            told.meaning = "Making it has failed" + (times > 1 ? " \(times) times in a row" : "") + ". Nothing is left of it, and it takes nothing of the server"
+            told.meaning =
+                "Making it has failed" + (times > 1 ? " (\(times) failures in a row)" : "")
+                + ". Nothing is left of it, and it takes nothing of the server"
             told.next = "it is made anew"
             told.remedies = ["'punnet desktop remake \(desktop.name)' makes it anew at once"]
         }

@@ -78,8 +78,10 @@ import Testing
             #expect(explained)
             let shown = try await eventually {
                 let text = try await server.punnet("desktop", "explain", "room1-1").output
-                return text.contains("room1-1: quarantined") && text.contains("Cause     building its domain failed") && text.contains("Next      it is made anew, at ")
-                    && text.contains("You can   'punnet desktop remake room1-1'")
+                return [
+                    "room1-1: quarantined", "Cause     building its domain failed", "Next      it is made anew, at ",
+                    "You can   'punnet desktop remake room1-1'",
+                ].allSatisfy(text.contains)
             }
             #expect(shown)
             let unknown = try await server.punnet("desktop", "explain", "room1-9")

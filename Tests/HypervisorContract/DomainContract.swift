@@ -73,6 +73,20 @@ public enum DomainContract {
             try await rig.host.create(plan)
             try await rig.require(plan, is: .paused)
         },
+        Check("what a guest writes is kept until it is forgotten, also when it is gone, and is never a later domain's of its name") { rig in
+            let plan = try await rig.start(1)
+            try await rig.eventually("'\(plan.name)' has written") { try await !rig.host.consoleTail(of: plan.name).isEmpty }
+            try await rig.host.destroy(plan.uuid)
+            try expect(try await !rig.host.consoleTail(of: plan.name).isEmpty, "it went with its domain")
+            try expect(try await rig.host.consoles().contains(plan.name), "its console is not listed")
+            try await rig.host.create(plan)
+            let shown = try await rig.host.consoleTail(of: plan.name)
+            try expect(shown.isEmpty, "a domain that never ran shows \(shown)")
+            try await rig.host.destroy(plan.uuid)
+            for _ in 0..<2 { try await rig.host.removeConsole(of: plan.name) }
+            try expect(try await !rig.host.consoles().contains(plan.name), "its console is still listed")
+            try expect(try await rig.host.consoleTail(of: plan.name).isEmpty, "its console is still there")
+        },
         Check("free memory falls and rises as domains come and go") { rig in
             var free = try await rig.host.capacity().freeMemory
             let plans = [try await rig.plan(1), try await rig.plan(2)]

@@ -168,7 +168,8 @@ struct FileDiskStoreTests {
 
     @Test func anOverlayOverAMissingDiskIsNotLaid() async throws {
         let stored = try await store.takeIn(try await files(), as: "gone", version: 1) { _, _ in }
-        _ = try await store.layOverlay(of: stored.blankOverlay, for: OverlayName(desktop: DesktopID(rawValue: 8), generation: Generation(rawValue: 1)))
+        let before = OverlayName(desktop: DesktopID(rawValue: 8), generation: Generation(rawValue: 1))
+        _ = try await store.layOverlay(of: stored.blankOverlay, for: before)
         unlink(stored.disk)
         let error = try await #require(throws: HypervisorError.self) { try await store.layOverlay(of: stored.blankOverlay, for: overlay) }
         #expect(error == .missingFile(path: stored.disk))
