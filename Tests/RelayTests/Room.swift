@@ -52,6 +52,8 @@ final class Room: Sendable {
             failure = error
         }
         for desktop in room.state.withLock({ $0.desktops }) { await desktop.close() }
+        // A body that failed may have left answers held back, and a desk that owes one does not end.
+        await room.book.answer()
         await room.stopDesk()
         try await room.door.stop().get()
         try await room.door.endThreads()
