@@ -167,8 +167,9 @@ actor Lab {
         return try await asked("seats", as: [Named].self).map(\.name)
     }
 
-    /// The line to type on a new seat.
+    /// The line to type on a new seat. What had its name before is a seat no more.
     func enrolmentLine(forSeat seat: String) async throws -> String {
+        if try await seatNames().contains(seat) { try await dom0("punnet seat remove \(seat) --yes") }
         struct Answer: Decodable { let command: String }
         let answer = try await dom0("punnet seat add \(seat) --lab room --json")
         return try JSONDecoder().decode(Answer.self, from: Data(answer.utf8)).command

@@ -28,7 +28,6 @@ actor LightSeat {
         self.name = name
         _ = try? await Lab.run(["seat", "remove", name])
         try await Lab.run(["seat", "add", name])
-        if try await lab.seatNames().contains(name) { try await lab.dom0("punnet seat remove \(name) --yes") }
         // punnet-seat enrol ADDRESS WORD --pin PIN
         let words = try await lab.enrolmentLine(forSeat: name).split(separator: " ").map(String.init)
         guard words.count >= 6, words[4] == "--pin" else { throw Program.Failure(description: "this is no line for a seat: \(words)") }
