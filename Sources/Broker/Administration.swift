@@ -8,6 +8,7 @@ public final class Administration: Sendable {
     private let broker: Broker
     private let store: DesktopStore
     private let imports = ImageImports()
+    private let labChanges = Turns()
 
     public init(_ broker: Broker, store: DesktopStore) {
         self.broker = broker
@@ -64,6 +65,19 @@ public final class Administration: Sendable {
     // MARK: Labs
 
     public func createLab(_ draft: LabDraft) async throws(BrokerError) -> LabReport {
+        try await inTurn { () async throws(BrokerError) in try await self.create(draft) }
+    }
+
+    /// Looks what labs there are and changes them before anybody else does: else one change would undo another, and two be admitted to the
+    /// same room.
+    private func inTurn<Value: Sendable>(_ body: () async throws(BrokerError) -> Value) async throws(BrokerError) -> Value {
+        await labChanges.begin()
+        let result = await Result(body)
+        await labChanges.end()
+        return try result.get()
+    }
+
+    private func create(_ draft: LabDraft) async throws(BrokerError) -> LabReport {
         let name = try Name.checked(draft.name, of: "lab")
         let room = await broker.roomOnceMeasured()
         let image = try room.image(named: draft.image)
@@ -84,6 +98,10 @@ public final class Administration: Sendable {
     }
 
     public func changeLab(_ name: String, _ change: LabChange) async throws(BrokerError) -> LabReport {
+        try await inTurn { () async throws(BrokerError) in try await self.carryOut(change, of: name) }
+    }
+
+    private func carryOut(_ change: LabChange, of name: String) async throws(BrokerError) -> LabReport {
         let room = await broker.roomOnceMeasured()
         var lab = try room.lab(named: name)
         let image =
@@ -103,6 +121,18 @@ public final class Administration: Sendable {
 
     /// Removes a lab with its desktops; refused while a seat belongs to it or a session runs in it. Returns when the desktops are gone.
     public func deleteLab(_ name: String) async throws(BrokerError) {
+        let id = try await inTurn { () async throws(BrokerError) in try await self.empty(name) }
+        await broker.wait { room in !room.desktops.values.contains { $0.lab == id } }
+        try Task.checkCancelled()
+        await broker.recordsWritten()
+        try await inTurn { () async throws(BrokerError) in
+            try await stored { () async throws(StoreError) in try await self.store.removeLab(id) }
+            await self.broker.deliver(.labRemoved(id))
+        }
+    }
+
+    /// Has all desktops of a lab that nobody needs removed.
+    private func empty(_ name: String) async throws(BrokerError) -> LabID {
         let room = await broker.room
         var lab = try room.lab(named: name)
         if let seat = room.seats.values.filter({ $0.lab == lab.id }).map(\.name).min() {
@@ -111,16 +141,11 @@ public final class Administration: Sendable {
         if let open = room.sessions.values.first(where: { room.desktops[$0.session.desktop]?.lab == lab.id }) {
             throw .inUse(kind: "lab", name: name, by: "session \(open.session.id); end it first")
         }
-        let id = lab.id
         lab.size = 0
         let emptied = lab
         try await stored { () async throws(StoreError) in try await store.updateLab(emptied) }
         await broker.deliver(.labChanged(emptied))
-        await broker.wait { room in !room.desktops.values.contains { $0.lab == id } }
-        try Task.checkCancelled()
-        await broker.recordsWritten()
-        try await stored { () async throws(StoreError) in try await store.removeLab(id) }
-        await broker.deliver(.labRemoved(id))
+        return emptied.id
     }
 
     // MARK: Desktops and sessions
@@ -164,6 +189,22 @@ private actor ImageImports {
     private var names: Set<String> = []
     func begin(_ name: String) -> Bool { names.insert(name).inserted }
     func end(_ name: String) { names.remove(name) }
+}
+
+/// Lets one after the other in, in the order in which they come.
+private actor Turns {
+    private var isTaken = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    /// Waits for its turn; `end()` must follow.
+    func begin() async {
+        guard isTaken else { return isTaken = true }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    func end() {
+        if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
+    }
 }
 
 extension Task where Success == Never, Failure == Never {

@@ -269,25 +269,27 @@ public actor Broker: Service {
     }
 
     private func destroyStray(_ domain: DomainUUID) async {
-        for pause in [1, 5, 30, 120, 300] {
-            do {
-                try await host.destroy(domain)
-                return logger.notice("stray domain ended", metadata: ["domain": "\(domain)"])
-            } catch {
-                logger.warning("a stray domain cannot be ended", metadata: ["domain": "\(domain)", "cause": "\(error)"])
-                guard (try? await clock.sleep(for: .seconds(pause))) != nil else { return }
-            }
-        }
-        troubles["stray \(domain)"] = "domain \(domain) belongs to no desktop and cannot be ended: see 'xl list'"
+        await clear("domain \(domain)") { [host] in try await host.destroy(domain) }
     }
 
     private func removeStray(_ overlay: OverlayName) async {
-        do {
-            try await disks.removeOverlay(overlay)
-            logger.notice("stray overlay removed", metadata: ["overlay": "\(overlay)"])
-        } catch {
-            troubles["stray \(overlay)"] = "overlay \(overlay) belongs to no desktop and cannot be removed: \(error)"
-            logger.warning("a stray overlay cannot be removed", metadata: ["overlay": "\(overlay)", "cause": "\(error)"])
+        await clear("overlay \(overlay)") { [disks] in try await disks.removeOverlay(overlay) }
+    }
+
+    /// Clears away what belongs to no desktop, however often it must be tried; the pauses grow.
+    private func clear(_ what: String, _ attempt: @Sendable () async throws -> Void) async {
+        var pauses = room.settings.retryPauses[...]
+        while phase != .stopped {
+            do {
+                try await attempt()
+                troubles[what] = nil
+                return logger.notice("a stray is cleared away", metadata: ["what": "\(what)"])
+            } catch {
+                troubles[what] = "\(what) belongs to no desktop and cannot be cleared away: \(error)"
+                logger.warning("a stray cannot be cleared away", metadata: ["what": "\(what)", "cause": "\(error)"])
+            }
+            let pause = pauses.count > 1 ? pauses.removeFirst() : pauses.first ?? .seconds(300)
+            guard (try? await clock.sleep(for: pause)) != nil else { return }
         }
     }
 
@@ -330,6 +332,12 @@ public actor Broker: Service {
         }
         deliver(.seatPresent(seat))
         return stream
+    }
+
+    /// A seat that was to be removed is still there.
+    func keep(_ id: SeatID, _ seat: RoomSeat) {
+        deliver(.seatChanged(id, seat))
+        if streams[id] != nil { deliver(.seatPresent(id)) }
     }
 
     private func streamEnded(of seat: SeatID, _ number: UInt64) {

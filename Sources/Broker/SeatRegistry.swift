@@ -37,7 +37,12 @@ public final class SeatRegistry: Sendable {
         await broker.deliver(.seatChanged(seat.id, nil))
         // The end of its session goes to the disk first: an open session has a seat.
         await broker.recordsWritten()
-        try await stored { () async throws(StoreError) in try await store.removeSeat(seat.id) }
+        do throws(BrokerError) {
+            try await stored { () async throws(StoreError) in try await store.removeSeat(seat.id) }
+        } catch {
+            await broker.keep(seat.id, RoomSeat(name: seat.name, lab: seat.lab))
+            throw error
+        }
     }
 
     public func seats() async throws(BrokerError) -> [SeatReport] {
