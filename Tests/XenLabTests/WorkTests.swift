@@ -12,7 +12,7 @@ extension XenLab {
 
         @Test func realXenKeepsEveryPromiseThatTheTwinKeeps() async throws {
             try await makeRoom()
-            let answer = try await lab.dom0("punnet-bench xen contract; true", within: .seconds(1200))
+            let answer = try await lab.dom0("punnet-bench xen contract; true", within: .seconds(2400))
             let lines = answer.split(separator: "\n").map(String.init)
             for line in lines where line.hasPrefix("FAILED") { Issue.record("\(line)") }
             for fact in HypervisorContract.facts {
