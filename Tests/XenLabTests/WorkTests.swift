@@ -10,7 +10,8 @@ extension XenLab {
 
         init() throws { lab = try #require(Lab.current) }
 
-        @Test func realXenKeepsEveryPromiseThatTheTwinKeeps() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run"))
+        func realXenKeepsEveryPromiseThatTheTwinKeeps() async throws {
             try await makeRoom()
             let answer = try await lab.dom0("punnet-bench xen contract; true", within: .seconds(2400))
             let lines = answer.split(separator: "\n").map(String.init)
