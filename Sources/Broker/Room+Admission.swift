@@ -87,14 +87,14 @@ extension Room {
         let promised = promised
         let needed = Self.memoryNeeded(by: profile)
         if promised.memory + needed > capacity.memory {
-            return "it needs \(needed) of memory; \(capacity.memory - promised.memory) of \(capacity.memory) are not promised yet"
+            return "it needs \(needed) of memory; \(max(.zero, capacity.memory - promised.memory)) of \(capacity.memory) are not promised yet"
         }
         if settings.controlMemoryPerDesktop * (promised.desktops + 1) > capacity.controlMemory {
             return "dom0 has no memory left for one more desktop's disk process"
         }
         let disk = Self.diskNeeded(by: image)
         if promised.disk + disk > capacity.disk {
-            return "its disk may grow to \(disk); \(capacity.disk - promised.disk) of \(capacity.disk) are not promised yet"
+            return "its disk may grow to \(disk); \(max(.zero, capacity.disk - promised.disk)) of \(capacity.disk) are not promised yet"
         }
         return nil
     }

@@ -11,7 +11,9 @@ struct Ledger: Sendable {
     /// By how much each figure may be greater than it was.
     ///
     /// A daemon at rest holds a few files more or less, as connections end; what it ever read stays in its memory.
-    static let allowances = ["punnetd files": 12, "punnet-relay files": 8, "punnetd KiB": 24_000, "punnet-relay KiB": 8_000, "dom0 processes": 3]
+    static let allowances = [
+        "punnetd files": 12, "punnet-relay files": 8, "punnetd KiB": 24_000, "punnet-relay KiB": 8_000, "dom0 processes": 3,
+    ]
 
     /// The memory, in MiB, that Xen may have less of; it has as much to the page, but for what dom0's own grants pin.
     static let memoryAllowance = 8
@@ -28,7 +30,10 @@ struct Ledger: Sendable {
         guard now >= then - Self.memoryAllowance else { throw Program.Failure(description: "Xen has \(now) MiB free, and had \(then)") }
     }
 
-    var line: String { (exact.filter { $0.value.count < 12 }.map { "\($0.key) \($0.value)" } + figures.map { "\($0.key) \($0.value)" }).sorted().joined(separator: ", ") }
+    var line: String {
+        (exact.filter { $0.value.count < 12 }.map { "\($0.key) \($0.value)" } + figures.map { "\($0.key) \($0.value)" }).sorted().joined(
+            separator: ", ")
+    }
 }
 
 extension Lab {
@@ -42,10 +47,13 @@ extension Lab {
             echo "=disk servers $(pgrep -fc '[q]emu-system.* -xen-domid')"
             count 'network ports' '/sys/class/net/vif*'
             count 'domain records' '/var/lib/xen/userdata-*'
-            for path in /local/domain /libxl /vm; do echo "=$path $(xenstore-list $path | grep -vxc -e 0 -e 00000000-0000-0000-0000-000000000000)"; done
+            for path in /local/domain /libxl /vm; do
+                echo "=$path $(xenstore-list $path | grep -vxc -e 0 -e 00000000-0000-0000-0000-000000000000)"
+            done
             echo "=reservations $(grep -c infinite /var/lib/libvirt/dnsmasq/punnet.hostsfile)"
             echo "=leases $(virsh net-dhcp-leases punnet | awk '/ipv4/ {print $3, $5}' | sort | tr '\\n' ' ')"
-            echo "=guard $(nft list table inet punnet | sed -E 's/packets [0-9]+ bytes [0-9]+//' | sha256sum | cut -c1-8) $(nft list tables | tr '\\n' ' ')"
+            rules=$(nft list table inet punnet | sed -E 's/packets [0-9]+ bytes [0-9]+//' | sha256sum | cut -c1-8)
+            echo "=guard $rules $(nft list tables | sort | tr '\\n' ' ')"
             echo "=links $(ss -Htn state established sport = :3389 | wc -l)"
             for unit in \(Self.units.joined(separator: " ")); do
                 pid=$(systemctl show -P MainPID $unit)
@@ -55,7 +63,8 @@ extension Lab {
             echo "#dom0 processes $(ls -d /proc/[0-9]*/exe | wc -l)"
             echo "#Xen MiB free $(xl info | awk '/^free_memory/ {print $3}')"
             """
-        var exact: [String: String] = [:], figures: [String: Int] = [:]
+        var exact: [String: String] = [:]
+        var figures: [String: Int] = [:]
         for line in try await dom0(script, within: .seconds(120)).split(separator: "\n") {
             // A name may have several words: what follows its last letter's word is the value.
             guard let kind = line.first, let gap = line.firstIndex(of: " ") else { continue }
@@ -111,14 +120,18 @@ extension Lab {
     @discardableResult
     func whole(within limit: Duration) async throws -> Duration {
         try await time {
-            try await eventually("the pool is whole again", within: limit, every: .seconds(1), holds: {
-                let desktops = try await self.desktopList()
-                return !desktops.isEmpty && desktops.allSatisfy { $0.state == "ready" }
-            })
-            try await eventually("nothing is left over", within: .seconds(30), holds: {
-                try await self.requireNothingLeftOver()
-                return true
-            })
+            try await eventually(
+                "the pool is whole again", within: limit, every: .seconds(1),
+                holds: {
+                    let desktops = try await self.desktopList()
+                    return !desktops.isEmpty && desktops.allSatisfy { $0.state == "ready" }
+                })
+            try await eventually(
+                "nothing is left over", within: .seconds(30),
+                holds: {
+                    try await self.requireNothingLeftOver()
+                    return true
+                })
         }
     }
 

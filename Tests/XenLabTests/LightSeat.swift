@@ -63,7 +63,9 @@ actor LightSeat {
     func end(_ session: Int64) async throws -> Bool {
         let (status, body) = try await Self.ask(name, pin, token, "POST", "seat/sessions/\(session)/end", ["reason": "log-off"])
         // One that is over already is nobody's any more.
-        guard [0, 204, 403, 404, 503].contains(status) else { throw Program.Failure(description: "\(name)'s end was answered with \(status) \(body)") }
+        guard [0, 204, 403, 404, 503].contains(status) else {
+            throw Program.Failure(description: "\(name)'s end was answered with \(status) \(body)")
+        }
         return status != 0 && status != 503
     }
 
@@ -75,8 +77,10 @@ actor LightSeat {
         _ name: String, _ pin: String, _ token: String?, _ method: String, _ path: String, _ body: [String: String]
     ) async throws -> (Int, String) {
         var line = [
-            Lab.repository + "/Scripts/xen-lab", "seat", "exec", name, "--", "curl", "-sk", "--noproxy", "*", "--pinnedpubkey", pin, "-m", "40", "-X",
-            method, "-H", "Content-Type: application/json", "-d", String(decoding: try JSONEncoder().encode(body), as: UTF8.self), "-w", "\n%{http_code}",
+            Lab.repository + "/Scripts/xen-lab", "seat", "exec", name, "--", "curl", "-sk", "--noproxy", "*", "--pinnedpubkey", pin, "-m",
+            "40", "-X",
+            method, "-H", "Content-Type: application/json", "-d", String(decoding: try JSONEncoder().encode(body), as: UTF8.self), "-w",
+            "\n%{http_code}",
         ]
         if let token { line += ["-H", "Authorization: Bearer \(token)"] }
         let outcome = try await Program.run(line + ["https://\(Lab.address)/api/v1/\(path)"], environment: ["PUNNET_LAB": Lab.folder])
@@ -139,13 +143,17 @@ actor Traffic {
     }
 
     private func end(_ lease: LightSeat.Lease, of seat: LightSeat) async throws {
-        try await eventually("\(seat.name) has told the end of its session", within: .seconds(180)) { try await seat.end(lease.session) ? true : nil }
+        try await eventually("\(seat.name) has told the end of its session", within: .seconds(180)) {
+            try await seat.end(lease.session) ? true : nil
+        }
     }
 
     /// Notes the domain that a session has got. It may be gone by the time that Xen is asked.
     private func seen(_ lease: LightSeat.Lease) async throws {
         guard let domain = try? await lab.domainIdentities()[lease.desktop] else { return }
-        guard let open = try? await lab.openSessions().first(where: { $0.id == lease.session }), open.desktop == lease.desktop else { return }
+        guard let open = try? await lab.openSessions().first(where: { $0.id == lease.session }), open.desktop == lease.desktop else {
+            return
+        }
         if let other = domains[domain], other != lease.session {
             throw Program.Failure(description: "domain \(domain) was handed out to session \(other) and then to session \(lease.session)")
         }

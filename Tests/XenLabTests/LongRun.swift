@@ -42,7 +42,8 @@ actor LongRun {
     private func write() {
         guard let path = Self.path else { return }
         func cell(_ text: String) -> String { text.replacingOccurrences(of: "|", with: "\\|").replacingOccurrences(of: "\n", with: " ") }
-        var text = "# The long run\n\n" + Self.machine + "\nBegan \(began.ISO8601Format()), this is of \(Date().ISO8601Format()). "
+        var text =
+            "# The long run\n\n" + Self.machine + "\nBegan \(began.ISO8601Format()), this is of \(Date().ISO8601Format()). "
             + "Seed \(Self.seed): `PUNNET_LONG_SEED=\(Self.seed) Scripts/test --long` has the same moments again.\n"
         if !events.isEmpty {
             text += "\n## Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"

@@ -64,13 +64,18 @@ extension XenLab {
                     try await eventually("neither desktop is handed out any more", within: .seconds(60)) {
                         let now = try await lab.desktopList()
                         return [leased, ready].allSatisfy { was in
-                            now.contains { $0.name == was.name && ($0.generation > was.generation || !["ready", "leased"].contains($0.state)) }
+                            now.contains {
+                                $0.name == was.name && ($0.generation > was.generation || !["ready", "leased"].contains($0.state))
+                            }
                         } ? true : nil
                     }
                 }
                 // In the short run the next test waits for these two.
-                guard LongRun.isLong else { return await course.run.note("xl destroy, leased and ready", "noticed in \(seconds(took))", nil) }
-                try await course.settled("xl destroy of a leased and a ready desktop, \(round)", "noticed in \(seconds(took))", lab, within: Self.refill)
+                guard LongRun.isLong else {
+                    return await course.run.note("xl destroy, leased and ready", "noticed in \(seconds(took))", nil)
+                }
+                try await course.settled(
+                    "xl destroy of a leased and a ready desktop, \(round)", "noticed in \(seconds(took))", lab, within: Self.refill)
             }
         }
 
@@ -104,7 +109,8 @@ extension XenLab {
                 await lab.seatLeaves("pi-9")
                 try await lab.nobodyIsHere()
                 try await course.settled(
-                    "power cut, \(round)", "punnetd answered after \(seconds(dark)), the seat showed a desktop after \(seconds(shown))", lab,
+                    "power cut, \(round)", "punnetd answered after \(seconds(dark)), the seat showed a desktop after \(seconds(shown))",
+                    lab,
                     within: Self.refillAfterPowerCut)
             }
             await course.end()

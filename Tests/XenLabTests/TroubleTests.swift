@@ -50,7 +50,8 @@ extension XenLab {
             let (took, during) = try outcome.get()
             try #require(during.state == "retiring")
             await LongRun.shared.badDay(
-                "xenstored does not answer for 12 s", state: "a desktop handed out after \(seconds(took)) all the same; after its session: "
+                "xenstored does not answer for 12 s",
+                state: "a desktop handed out after \(seconds(took)) all the same; after its session: "
                     + during.state, message: during.explanation ?? "", recovery: try await recovered())
         }
 
@@ -69,7 +70,9 @@ extension XenLab {
             for step in ["+1 hour", "-1 hour"] {
                 // Every deadline is looked at when anything happens; a claim does.
                 try await lab.dom0("date -s '\(step)' >/dev/null; sleep 3")
-                guard case .leased(let again) = try await seat.claim() else { throw Program.Failure(description: "the session is not resumed") }
+                guard case .leased(let again) = try await seat.claim() else {
+                    throw Program.Failure(description: "the session is not resumed")
+                }
                 try #require(again.session == lease.session && again.resumed)
                 during.append((try await lab.session(lease.session), try await lab.desktop(made.name)))
             }
@@ -80,7 +83,8 @@ extension XenLab {
             let state = "the session goes on, and so does the other desktop's making"
             let message = during[0].1.explanation ?? ""
             try #require(try await seat.end(lease.session))
-            await LongRun.shared.badDay("the clock is stepped an hour forward, and back", state: state, message: message, recovery: try await recovered())
+            await LongRun.shared.badDay(
+                "the clock is stepped an hour forward, and back", state: state, message: message, recovery: try await recovered())
         }
 
         @Test(.enabled(if: LongRun.isLong, "for the long run")) func desktopsAreServedAndMadeWithoutLibvirtd() async throws {
@@ -100,21 +104,27 @@ extension XenLab {
             try await lab.dom0(
                 "systemctl start \(units); virsh net-list >/dev/null; kill -9 $(pgrep -x dnsmasq); kill -9 $(systemctl show -P MainPID punnetd)",
                 within: .seconds(120))
-            let dhcp = try await eventually("punnetd has seen to the DHCP server", within: .seconds(120)) { try await lab.said("had lost its DHCP server") }
+            let dhcp = try await eventually("punnetd has seen to the DHCP server", within: .seconds(120)) {
+                try await lab.said("had lost its DHCP server")
+            }
             try #require(try await !lab.dom0("pgrep -x dnsmasq || true").isEmpty)
             // Reservations are for ever, as they were.
             try #require(try await lab.dom0("grep -vc infinite /var/lib/libvirt/dnsmasq/punnet.hostsfile || true").hasPrefix("0"))
             let recovery = try await recovered()
             await LongRun.shared.badDay(
-                "libvirtd is stopped, and punnetd starts without it", state: "a desktop was handed out, and one made anew", message: message,
+                "libvirtd is stopped, and punnetd starts without it", state: "a desktop was handed out, and one made anew",
+                message: message,
                 recovery: "nothing was amiss")
-            await LongRun.shared.badDay("the DHCP server of the desktops' network dies", state: "found when punnetd starts", message: dhcp, recovery: recovery)
+            await LongRun.shared.badDay(
+                "the DHCP server of the desktops' network dies", state: "found when punnetd starts", message: dhcp, recovery: recovery)
         }
 
         @Test func nothingIsMadeOfAnImageThatIsMissingOrChanged() async throws {
             _ = try await begin()
             // The other desktop was made before, and is handed out all the time.
-            let other = try await eventually("a desktop is ready", within: Self.refill) { try await lab.desktopList().first { $0.state == "ready" } }
+            let other = try await eventually("a desktop is ready", within: Self.refill) {
+                try await lab.desktopList().first { $0.state == "ready" }
+            }
             let one = try #require(try await lab.desktopList().first { $0.name != other.name }).name
             try await lab.dom0("mv \(Self.image).qcow2 \(Self.image).away; punnet desktop remake \(one) --yes")
             let missing = try await held(one, because: "is missing")
@@ -127,8 +137,10 @@ extension XenLab {
             try #require(try await lab.desktop(other.name).state == "ready")
             try await lab.dom0("cat /run/lab-ramdisk > \(Self.image).ramdisk")
             let recovery = try await recovered(isAwaited: true)
-            await LongRun.shared.badDay("an image's disk is missing", state: missing.state, message: missing.explanation ?? "", recovery: "when it was put back")
-            await LongRun.shared.badDay("an image's ramdisk is changed", state: changed.state, message: changed.explanation ?? "", recovery: recovery)
+            await LongRun.shared.badDay(
+                "an image's disk is missing", state: missing.state, message: missing.explanation ?? "", recovery: "when it was put back")
+            await LongRun.shared.badDay(
+                "an image's ramdisk is changed", state: changed.state, message: changed.explanation ?? "", recovery: recovery)
         }
 
         @Test(.enabled(if: LongRun.isLong, "for the long run")) func aDesktopThatDoesNotFitWaitsUntilMemoryIsThere() async throws {
@@ -184,11 +196,14 @@ extension XenLab {
             let status = try await lab.dom0("punnet status | grep Disk; rm -f /var/lib/punnet/filler*")
             let (during, answer) = try outcome.get()
             await LongRun.shared.badDay(
-                "the disk is full to the last block", state: "\(during.state); \(answer)", message: "\(during.explanation ?? ""); \(status)",
+                "the disk is full to the last block", state: "\(during.state); \(answer)",
+                message: "\(during.explanation ?? ""); \(status)",
                 recovery: try await recovered())
         }
 
-        @Test(.enabled(if: LongRun.isLong, "for the long run")) func aDesktopWithoutAnAddressIsGivenUpAndTheDHCPServerStartedAnew() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func aDesktopWithoutAnAddressIsGivenUpAndTheDHCPServerStartedAnew()
+            async throws
+        {
             _ = try await begin()
             try await lab.dom0("kill -9 $(pgrep -x dnsmasq); punnet desktop remake room-1 --yes")
             let during = try await eventually("room-1 boots", within: .seconds(180)) {
@@ -284,7 +299,8 @@ enum BadGuest: String, CaseIterable {
 
     /// An image of it, and a lab of one desktop.
     func makeLab(in lab: Lab) async throws {
-        let source = "/usr/share/punnet/images/debian-desktop", folder = "/run/lab-\(rawValue)"
+        let source = "/usr/share/punnet/images/debian-desktop"
+        let folder = "/run/lab-\(rawValue)"
         try await lab.dom0("mkdir -p \(folder)")
         try await lab.put(Archive(files: [("bad", script), ("lease", Self.lease)]).data, at: folder + "/bad.cpio")
         try await lab.put(
