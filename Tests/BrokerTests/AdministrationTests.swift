@@ -11,10 +11,10 @@ import Testing
 struct AdministrationTests {
     @Test func changesOfALabThatAreAskedForAtTheSameTimeAreAllKept() async throws {
         let world = try World()
-        let lab = try await world.furnish(size: 1)[0]
+        let lab = try await world.furnish(size: 0)[0]
         // The subnet is written here.
         let plan = AddressPlan(subnet: IPv4Subnet("10.88.0.0/24")!)
-        let clock = SimulatedClock(speed: 10_000)
+        let clock = SimulatedClock(speed: 50)
         let connection = SimulatedConnection(to: SimulatedServer(seed: 1, clock: clock, plan: plan))
         let broker = Broker(
             store: world.store, host: connection, disks: connection, network: connection, addresses: plan, clock: BrokerClock(clock),
@@ -23,11 +23,11 @@ struct AdministrationTests {
         await broker.adopted()
         let administration = Administration(broker, store: world.store)
         for round in 1...30 {
-            async let size = administration.changeLab(lab.name, LabChange(size: round % 3))
+            async let processors = administration.changeLab(lab.name, LabChange(vcpus: 1 + round % 2))
             async let grace = administration.changeLab(lab.name, LabChange(grace: .seconds(round)))
-            _ = try await (size, grace)
+            _ = try await (processors, grace)
             let stored = try #require(try await world.store.room().labs.first)
-            #expect(stored.size == round % 3)
+            #expect(stored.profile.vcpus == 1 + round % 2)
             #expect(stored.grace == .seconds(round))
             #expect(await broker.room.labs[lab.id] == stored)
         }

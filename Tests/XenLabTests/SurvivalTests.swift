@@ -6,6 +6,7 @@ extension XenLab {
     /// ever leased is handed out again, and the server holds what it held before.
     ///
     /// The short run has one of each kind, `PUNNET_LONG` the full number.
+    @Suite(.enabled(if: LongRun.isLong, "for the long run"))
     struct Survival {
         let lab: Lab
         /// The room at rest, as the first of these tests found it.

@@ -6,6 +6,7 @@ extension XenLab {
     ///
     /// The short run has those that need no making of their own, one after the other without a pause; `PUNNET_LONG` has all, each from a room
     /// at rest to a room at rest.
+    @Suite(.enabled(if: LongRun.isLong, "for the long run"))
     struct Troubles {
         let lab: Lab
 
