@@ -92,7 +92,7 @@ final class Wire: Sendable {
     /// Waits until what arrived is as wanted.
     @discardableResult
     func wait(
-        for what: String, within seconds: Int = 10, until isTrue: @escaping @Sendable (Arrived) -> Bool
+        for what: String, within seconds: Int = 30, until isTrue: @escaping @Sendable (Arrived) -> Bool
     ) async throws -> Arrived {
         try await condition(what, within: seconds) {
             self.arrived
@@ -154,7 +154,7 @@ private final class Reader: ChannelInboundHandler {
 /// Looks again and again until what is looked at is as wanted; throws when the time is over.
 @discardableResult
 func condition<Value: Sendable>(
-    _ what: String, within seconds: Int = 10, _ look: @Sendable () async throws -> Value,
+    _ what: String, within seconds: Int = 30, _ look: @Sendable () async throws -> Value,
     until isTrue: @Sendable (Value) -> Bool
 ) async throws -> Value {
     let deadline = ContinuousClock.now + .seconds(seconds)
