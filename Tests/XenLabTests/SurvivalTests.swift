@@ -5,7 +5,7 @@ extension XenLab {
     /// Sudden ends, of the daemon, of domains, of the whole server: each time the pool is whole again in bounded time, no desktop that was
     /// ever leased is handed out again, and the server holds what it held before.
     ///
-    /// The short run has one of each kind, `PUNNET_LONG` the full number.
+    /// `PUNNET_LONG` has them.
     @Suite(.enabled(if: LongRun.isLong, "for the long run"))
     struct Survival {
         let lab: Lab

@@ -4,8 +4,7 @@ import Testing
 extension XenLab {
     /// Bad days of a server: what state a desktop is in then, what is said of it, and that all is well again by itself once the fault is over.
     ///
-    /// The short run has those that need no making of their own, one after the other without a pause; `PUNNET_LONG` has all, each from a room
-    /// at rest to a room at rest.
+    /// `PUNNET_LONG` has them, each from a room at rest.
     @Suite(.enabled(if: LongRun.isLong, "for the long run"))
     struct Troubles {
         let lab: Lab
