@@ -102,7 +102,7 @@ let package = Package(
         .testTarget(
             name: "XenHypervisorTests",
             dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging]),
-        .testTarget(name: "XenLabTests", dependencies: ["HypervisorContract"]),
+        .testTarget(name: "XenLabTests", dependencies: ["Hypervisor", "HypervisorContract"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", logging]),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
         .testTarget(

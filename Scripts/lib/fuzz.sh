@@ -21,7 +21,7 @@ fuzzer_program() {
 }
 
 fuzz() {
-    local total=$1 found=$2 program lanes seconds target length passed=0 failed=0 targets=() list
+    local total=$1 found=$2 program lanes running=0 seconds target length passed=0 failed=0 targets=() list
     shift 2
     program=$(fuzzer_program) || fail "the fuzzer could not be built"
     list=$(PUNNET_FUZZ_LIST=1 "$program")
@@ -33,8 +33,12 @@ fuzz() {
     for target in "${targets[@]}"; do
         length=$(awk -v name="$target" '$1 == name { print $2 }' <<<"$list")
         [ -n "$length" ] || fail "there is no target '$target'. There are: $(cut -d' ' -f1 <<<"$list" | tr '\n' ' ')"
-        while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do wait -n || true; done
+        if [ "$running" -ge "$lanes" ]; then
+            wait -n || true
+            running=$((running - 1))
+        fi
         fuzz_one "$program" "$target" "$length" "$seconds" "$found" &
+        running=$((running + 1))
     done
     wait
     for target in "${targets[@]}"; do

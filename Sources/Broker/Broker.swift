@@ -39,6 +39,7 @@ public actor Broker: Service {
 
     /// Whether the desktops' network stood since this start: no desktop is begun before.
     private var isNetworkPrepared = false
+    private var isNetworkLookedAfter = false
 
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var nextClaim: UInt64 = 1
@@ -240,14 +241,12 @@ public actor Broker: Service {
     }
 
     private func measure(_ number: UInt64) async -> RoomEvent {
-        do {
+        if !isNetworkPrepared {
+            await prepareNetwork()
+            if let trouble = troubles["network"] { return .notMeasured(number, cause: trouble) }
+        } else if room.desktops.values.contains(where: { $0.failure != nil }) {
             // What goes on failing may fail for want of the network.
-            if !isNetworkPrepared || room.desktops.values.contains(where: { $0.failure != nil }) { try await network.prepare() }
-            isNetworkPrepared = true
-            troubles["network"] = nil
-        } catch {
-            troubles["network"] = "the desktops' network is not ready: \(error)"
-            return .notMeasured(number, cause: "the desktops' network is not ready: \(error)")
+            lookAfterNetwork()
         }
         do {
             let measurement = ServerMeasurement(host: try await host.capacity(), domains: try await host.domains(), disk: try await disks.space())
@@ -256,6 +255,26 @@ public actor Broker: Service {
         } catch {
             troubles["server"] = "\(error)"
             return .notMeasured(number, cause: "\(error)")
+        }
+    }
+
+    private func prepareNetwork() async {
+        do {
+            try await network.prepare()
+            isNetworkPrepared = true
+            troubles["network"] = nil
+        } catch {
+            troubles["network"] = "the desktops' network is not ready: \(error)"
+        }
+    }
+
+    /// Sees to a network that stood, while desktops are made on it: whoever answers for it may be slow, or away.
+    private func lookAfterNetwork() {
+        guard !isNetworkLookedAfter else { return }
+        isNetworkLookedAfter = true
+        Task {
+            await prepareNetwork()
+            isNetworkLookedAfter = false
         }
     }
 

@@ -40,7 +40,7 @@ public actor RelayDesk: Service {
         let channel: any Channel
     }
 
-    /// More tickets asked for at once than any relay lets wait at its door; what goes beyond is refused.
+    /// Far more tickets than a relay asks for at once; what goes beyond is refused.
     private static let maximumAsked = 1024
     private static let greetingTime = TimeAmount.seconds(5)
 

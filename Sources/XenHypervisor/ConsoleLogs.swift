@@ -8,9 +8,9 @@ import Synchronization
 /// The files in which xenconsoled keeps what guests write to their consoles: one for each domain's name, `guest-<name>.log`.
 ///
 /// xenconsoled appends to them without end, so those that are named to `hold` are cut back to their last lines when they grow beyond a
-/// bound: whenever something was written, and no more than once a second. xenconsoled takes at most 300 KB a second from one guest, so a file
-/// may be larger than its bound by that. The files outlive this object and the process. Any thread.
-/// - SeeAlso: xen tools/console/daemon/io.c, `create_domain_log`, `RATE_LIMIT_ALLOWANCE`
+/// bound: whenever something was written, and no more than once a second. A file may be larger than its bound by what a guest writes in a
+/// second. The files outlive this object and the process. Any thread.
+/// - SeeAlso: xen tools/console/daemon/io.c, `create_domain_log`
 final class ConsoleLogs: Sendable {
     /// How much of a file is read for its last lines.
     private static let tail = 16 << 10

@@ -2,6 +2,7 @@ import DesktopModel
 import DesktopStore
 import Foundation
 import Hypervisor
+import Synchronization
 import Testing
 
 @testable import Broker
@@ -281,12 +282,11 @@ struct FailureTests {
         #expect(told.remedies.contains { $0.contains("punnet lab set room1") })
     }
 
-    private final class Calendar: @unchecked Sendable {
-        private let lock = NSLock()
-        private var seconds: StoredSeconds = 1_700_000_000
+    private final class Calendar: Sendable {
+        private let seconds = Mutex<StoredSeconds>(1_700_000_000)
         var now: StoredSeconds {
-            get { lock.withLock { seconds } }
-            set { lock.withLock { seconds = newValue } }
+            get { seconds.withLock { $0 } }
+            set { seconds.withLock { $0 = newValue } }
         }
     }
 }

@@ -1,5 +1,6 @@
 import DesktopModel
 import Foundation
+import Hypervisor
 import Testing
 
 @testable import Broker
@@ -8,7 +9,7 @@ import Testing
 struct HistoryTests {
     @Test(arguments: 0..<60)
     func whateverHappensNothingTaintedIsHandedOutAndThePoolIsWholeAgain(seed: UInt64) async throws {
-        var random = Seeded(seed: seed)
+        var random = SplitMix(seed: seed)
         let world = try World()
         let labs = try await world.furnish(labs: Int.random(in: 1...2, using: &random), size: Int.random(in: 1...3, using: &random))
         var seats: [SeatID] = []
@@ -31,7 +32,7 @@ struct HistoryTests {
         #expect(world.violations == [], "seed \(seed)")
     }
 
-    private func disturb(_ history: inout History, _ seats: [SeatID], _ random: inout Seeded) async throws {
+    private func disturb(_ history: inout History, _ seats: [SeatID], _ random: inout SplitMix) async throws {
         let possible = history.possible
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<55:

@@ -5,19 +5,6 @@ import Hypervisor
 
 @testable import Broker
 
-/// Reproducible randomness: the same seed gives the same history. SplitMix64.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-}
-
 /// What is outside the daemon and outlives it: Xen's domains, the overlays, and the real store on a real file. Effects are done to it, and
 /// what must never happen there is looked for at every deed.
 final class World {

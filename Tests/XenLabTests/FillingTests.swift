@@ -84,7 +84,7 @@ extension Lab {
                 pid=$(systemctl show -P MainPID \(unit)); echo $pid \
                 $(awk '/^Rss:/ {print $2}' /proc/$pid/smaps_rollup) $(awk '/^Pss:/ {print $2}' /proc/$pid/smaps_rollup) \
                 $(cut -d' ' -f1 /proc/uptime) \
-                $(awk '/^Pid:/ {t = $2} /ctxt_switches/ {sum[t] += $2} END {for (t in sum) print t, sum[t]}' /proc/$pid/task/*/status)
+                $(cat /proc/$pid/task/*/status 2>/dev/null | awk '/^Pid:/ {t = $2} /ctxt_switches/ {sum[t] += $2} END {for (t in sum) print t, sum[t]}')
                 """)
             let words = line.split { " \n".contains($0) }.map(String.init)
             guard words.count >= 6, let process = Int(words[0]), process > 0, let resident = Int(words[1]), let share = Int(words[2]),

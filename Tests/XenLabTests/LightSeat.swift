@@ -1,4 +1,5 @@
 import Foundation
+import Hypervisor
 
 /// A seat without a screen, for quick claims and ends: it says to the appliance what a seat's program says, by curl from a machine on the LAN.
 actor LightSeat {
@@ -108,7 +109,7 @@ actor Traffic {
     func start(seed: UInt64) {
         isStopped = false
         work = seats.enumerated().map { index, seat in
-            Task { try await self.drive(seat, Seeded(seed: seed &+ UInt64(index))) }
+            Task { try await self.drive(seat, SplitMix(seed: seed &+ UInt64(index))) }
         }
     }
 
@@ -119,7 +120,7 @@ actor Traffic {
         work = []
     }
 
-    private func drive(_ seat: LightSeat, _ random: Seeded) async throws {
+    private func drive(_ seat: LightSeat, _ random: SplitMix) async throws {
         var random = random
         while !isStopped {
             switch try await seat.claim() {
@@ -173,18 +174,5 @@ extension Lab {
                 guard words.count == 2, let end = words[0].range(of: "-g", options: .backwards) else { return }
                 known[String(words[0][..<end.lowerBound])] = words[1]
             }
-    }
-}
-
-/// Reproducible randomness: the same seed gives the same numbers. SplitMix64.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

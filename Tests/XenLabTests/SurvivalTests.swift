@@ -1,4 +1,5 @@
 import Foundation
+import Hypervisor
 import Testing
 
 extension XenLab {
@@ -24,7 +25,7 @@ extension XenLab {
             var seats: [LightSeat] = []
             for number in 1...3 { seats.append(try await course.seat(number, lab)) }
             let traffic = Traffic(lab, seats: seats)
-            var random = Seeded(seed: LongRun.seed)
+            var random = SplitMix(seed: LongRun.seed)
             var restarts = try await lab.restarts()
             for round in 1...(LongRun.isLong ? 30 : 1) {
                 await traffic.start(seed: random.next())

@@ -221,11 +221,12 @@ extension XenLab {
 
         @Test(.enabled(if: LongRun.isLong, "for the long run")) func guestsThatNeverAnswerAreGivenUpAndTriedAgain() async throws {
             _ = try await begin()
-            for guest in BadGuest.allCases { try await guest.makeLab(in: lab) }
-            for guest in BadGuest.allCases {
+            let silent = [BadGuest.hangs, .mute]
+            for guest in silent { try await guest.makeLab(in: lab) }
+            for guest in silent {
                 let desktop = try await held(guest.rawValue + "-1", because: Self.tooLong, within: .seconds(900))
-                let console = try await lab.dom0("punnet desktop explain \(desktop.name)")
-                try #require(console.contains(guest.sign), "it is the guest that was meant")
+                let told = try await lab.dom0("punnet desktop explain \(desktop.name)")
+                try #require(told.contains(guest.sign), "it is the guest that was meant")
                 // It is tried again, in another generation.
                 let next = try await eventually("\(desktop.name) is tried again", within: .seconds(300)) {
                     let now = try await lab.desktop(desktop.name)
@@ -237,6 +238,31 @@ extension XenLab {
                     recovery: "tried again as generation \(next.generation); its lab was deleted, and nothing of it is left")
             }
             _ = try await recovered()
+        }
+
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func aGuestThatWritesWithoutEndDoesNotFillTheDisk() async throws {
+            _ = try await begin()
+            try await BadGuest.floods.makeLab(in: lab)
+            let console = "/var/log/xen/console/guest-floods-1-g1.log"
+            let lines = try await eventually("it has written more than a megabyte", within: .seconds(300), every: .seconds(1)) {
+                let last = try await lab.dom0("tail -n 2 \(console) | sed -n 's/.*line \\([0-9]*\\) .*/\\1/p' | head -n 1")
+                return Int(last.trimmingCharacters(in: .whitespacesAndNewlines)).flatMap { $0 > 20_000 ? $0 : nil }
+            }
+            // Its size, and the blocks that it takes: neither grows with what was ever written.
+            let sizes = try await lab.dom0("stat -c '%s %b' \(console)").split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+            try #require(sizes.count == 2 && sizes[0] < 1 << 20 && sizes[1] * 512 < 1 << 20, "\(sizes)")
+            let during = try await lab.desktop("floods-1")
+            try await lab.dom0("xl destroy floods-1-g1")
+            try await eventually("its last lines are told", within: .seconds(60)) {
+                try await lab.dom0("punnet desktop explain floods-1").contains(BadGuest.floods.sign) ? true : nil
+            }
+            try await lab.dom0("punnet lab delete floods --yes", within: .seconds(180))
+            try await eventually("its consoles are gone with it", within: .seconds(30)) {
+                try await lab.dom0("ls /var/log/xen/console | grep floods || true").isEmpty ? true : nil
+            }
+            await LongRun.shared.badDay(
+                BadGuest.floods.fault, state: "\(during.state); after \(lines) lines its file has \(sizes[0] >> 10) KiB",
+                message: during.explanation ?? "", recovery: try await recovered())
         }
 
         private static let tooLong = "RDP did not answer within"
@@ -251,13 +277,14 @@ extension XenLab {
 }
 
 /// Guests that never become a desktop.
-enum BadGuest: String, CaseIterable {
-    case hangs, mute
+enum BadGuest: String {
+    case hangs, mute, floods
 
     var fault: String {
         switch self {
         case .hangs: "a guest hangs at boot"
         case .mute: "a guest answers TCP but no RDP"
+        case .floods: "a guest writes to its console without end"
         }
     }
 
@@ -266,6 +293,7 @@ enum BadGuest: String, CaseIterable {
         switch self {
         case .hangs: "waiting for nothing"
         case .mute: "listening"
+        case .floods: "of a guest that does not stop"
         }
     }
 
@@ -289,6 +317,16 @@ enum BadGuest: String, CaseIterable {
                     ip link set eth0 up
                     udhcpc -i eth0 -n -q -f -t 6 -T 2 -s /lease && echo '\(sign)'
                     nc -ll -p 3389 -e /bin/sleep 1000
+
+                    """
+                case .floods:
+                    """
+                    n=0
+                    while :; do
+                        n=$((n + 1))
+                        echo "line $n \(sign), and a little more of it"
+                        [ $((n % 200)) -ne 0 ] || usleep 100000
+                    done
 
                     """
                 }
