@@ -81,10 +81,11 @@ let package = Package(
         .executableTarget(
             name: "punnet-model",
             dependencies: [
-                "Broker", "DesktopStore", "Hypervisor", "DesktopModel", "Relay", logging, arguments,
+                "Broker", "CJobHook", "DesktopStore", "Hypervisor", "DesktopModel", "Identity", "Relay", logging, arguments,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             path: "Tests/BrokerModel", exclude: ["Mutants"]),
+        .systemLibrary(name: "CJobHook", path: "Tests/CJobHook"),
         .target(name: "HypervisorContract", dependencies: ["Hypervisor", "DesktopModel"], path: "Tests/HypervisorContract"),
 
         .testTarget(name: "DesktopModelTests", dependencies: ["DesktopModel"]),

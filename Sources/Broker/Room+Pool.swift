@@ -315,6 +315,8 @@ extension Room {
             desktops[id]?.failure = nil
             effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)"]))
             serveLine(of: desktop.lab)
+            // Whose turn it is now may have waited for minutes.
+            capacity = nil
             fill()
         case .leased(let session): leaseRecorded(session)
         case .ticketRenewed(let session, let claim): ticketRenewed(session, claim)

@@ -4,19 +4,32 @@ import Hypervisor
 /// One thing that happens to the room from outside. What it is done to is chosen by a number, among those there are when it happens.
 enum Action: Hashable, Sendable, CustomStringConvertible {
     case passTime(milliseconds: Int)
-    case claim(seat: Int, boot: Int)
+    /// A seat that `givesUp` does not wait for an answer that takes longer than the broker's thought.
+    case claim(seat: Int, boot: Int, givesUp: Bool)
     case end(session: Int, EndReason)
     case openLink(session: Int, link: UInt64)
     case closeLink(session: Int, link: UInt64)
-    case comes(seat: Int)
+    /// A seat shows its ticket at the relay, or another address does.
+    case knock(seat: Int, isFromElsewhere: Bool)
+    /// A seat that `takesOffers` claims as soon as it is offered a desktop.
+    case comes(seat: Int, takesOffers: Bool)
     case leaves(seat: Int)
+    /// A guest crashes, or it shuts itself down or reboots, which Xen tells as the same.
     case guestEnds(Int, DomainEvent.Kind)
     case guestHangs(Int)
     case endFromOutside(Int)
+    case foreignComes(mebibytes: Int)
+    case foreignGoes(Int)
     case remake(Int)
     case resize(lab: Int, Int)
+    case refit(lab: Int, image: Int, mebibytes: Int)
+    case addLab(size: Int)
+    case deleteLab(Int)
     case faults(failures: Bool, lies: Bool, silences: Bool, hangs: Bool)
     case faultsEnd
+    /// Others leave so much of the disk that desktops' overlays lie on.
+    case leaveDisk(gibibytes: Int)
+    /// The disk that the database lies on takes no more, or does again.
     case diskFull(Bool)
     /// The daemon is killed after so many moments, and started anew.
     case kill(afterMoments: Int)
@@ -25,20 +38,27 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     var description: String {
         switch self {
         case .passTime(let milliseconds): "passTime(\(milliseconds) ms)"
-        case .claim(let seat, let boot): "claim(seat \(seat), boot \(boot))"
+        case .claim(let seat, let boot, let givesUp): "claim(seat \(seat), boot \(boot)\(givesUp ? ", gives up" : ""))"
         case .end(let session, let reason): "end(session \(session), \(reason.rawValue))"
         case .openLink(let session, let link): "openLink(session \(session), \(link))"
         case .closeLink(let session, let link): "closeLink(session \(session), \(link))"
-        case .comes(let seat): "comes(seat \(seat))"
+        case .knock(let seat, let isFromElsewhere): "knock(seat \(seat)\(isFromElsewhere ? ", from elsewhere" : ""))"
+        case .comes(let seat, let takesOffers): "comes(seat \(seat)\(takesOffers ? ", takes offers" : ""))"
         case .leaves(let seat): "leaves(seat \(seat))"
         case .guestEnds(let guest, let kind): "guestEnds(\(guest), \(kind))"
         case .guestHangs(let guest): "guestHangs(\(guest))"
         case .endFromOutside(let domain): "endFromOutside(\(domain))"
+        case .foreignComes(let mebibytes): "foreignComes(\(mebibytes) MiB)"
+        case .foreignGoes(let domain): "foreignGoes(\(domain))"
         case .remake(let desktop): "remake(\(desktop))"
         case .resize(let lab, let size): "resize(lab \(lab), \(size))"
+        case .refit(let lab, let image, let mebibytes): "refit(lab \(lab), image \(image), \(mebibytes) MiB)"
+        case .addLab(let size): "addLab(size \(size))"
+        case .deleteLab(let lab): "deleteLab(\(lab))"
         case .faults(let failures, let lies, let silences, let hangs):
             "faults(failures \(failures), lies \(lies), silences \(silences), hangs \(hangs))"
         case .faultsEnd: "faultsEnd"
+        case .leaveDisk(let gibibytes): "leaveDisk(\(gibibytes) GiB)"
         case .diskFull(let full): "diskFull(\(full))"
         case .kill(let moments): "kill(after \(moments) moments)"
         case .losePower: "losePower"
@@ -46,27 +66,33 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     }
 
     static func random(_ random: inout SplitMix) -> Action {
+        func one<Choice>(of choices: [Choice]) -> Choice { choices.randomElement(using: &random)! }
+        func maybe() -> Bool { Bool.random(using: &random) }
         let number = Int.random(in: 0..<1_000, using: &random)
-        switch Int.random(in: 0..<100, using: &random) {
-        case 0..<34: return .passTime(milliseconds: [50, 500, 5_000, 20_000, 60_000].randomElement(using: &random) ?? 50)
-        case 34..<54: return .claim(seat: number, boot: Int.random(in: 1...2, using: &random))
-        case 54..<62:
-            return .end(session: number, [.logOff, .closed, .administrator].randomElement(using: &random) ?? .logOff)
-        case 62..<67: return .openLink(session: number, link: .random(in: 1...3, using: &random))
-        case 67..<70: return .closeLink(session: number, link: .random(in: 1...3, using: &random))
-        case 70..<74: return .comes(seat: number)
-        case 74..<77: return .leaves(seat: number)
-        case 77..<80: return .guestEnds(number, [.shutDown, .crashed].randomElement(using: &random) ?? .crashed)
-        case 80..<81: return .guestHangs(number)
-        case 81..<83: return .endFromOutside(number)
-        case 83..<84: return .remake(number)
-        case 84..<87: return .resize(lab: number, Int.random(in: 0...4, using: &random))
-        case 87..<90:
-            func maybe() -> Bool { Int.random(in: 0..<2, using: &random) == 0 }
-            return .faults(failures: maybe(), lies: maybe(), silences: maybe(), hangs: maybe())
-        case 90..<92: return .faultsEnd
-        case 92..<94: return .diskFull(Bool.random(using: &random))
-        case 94..<99: return .kill(afterMoments: Int.random(in: 1...40, using: &random))
+        switch Int.random(in: 0..<1_000, using: &random) {
+        case 0..<270: return .passTime(milliseconds: one(of: [50, 500, 5_000, 20_000, 60_000]))
+        case 270..<430: return .claim(seat: number, boot: Int.random(in: 1...2, using: &random), givesUp: one(of: [false, false, false, true]))
+        case 430..<510: return .end(session: number, one(of: [.logOff, .closed, .administrator]))
+        case 510..<550: return .openLink(session: number, link: .random(in: 1...3, using: &random))
+        case 550..<575: return .closeLink(session: number, link: .random(in: 1...3, using: &random))
+        case 575..<600: return .knock(seat: number, isFromElsewhere: maybe())
+        case 600..<670: return .comes(seat: number, takesOffers: one(of: [true, true, true, false]))
+        case 670..<695: return .leaves(seat: number)
+        case 695..<730: return .guestEnds(number, one(of: [.shutDown, .crashed]))
+        case 730..<740: return .guestHangs(number)
+        case 740..<755: return .endFromOutside(number)
+        case 755..<775: return .foreignComes(mebibytes: one(of: [128, 512, 1_024]))
+        case 775..<785: return .foreignGoes(number)
+        case 785..<795: return .remake(number)
+        case 795..<820: return .resize(lab: number, Int.random(in: 0...4, using: &random))
+        case 820..<832: return .refit(lab: number, image: Int.random(in: 0...1, using: &random), mebibytes: one(of: [512, 512, 640]))
+        case 832..<842: return .addLab(size: Int.random(in: 1...2, using: &random))
+        case 842..<852: return .deleteLab(number)
+        case 852..<885: return .faults(failures: maybe(), lies: maybe(), silences: maybe(), hangs: maybe())
+        case 885..<905: return .faultsEnd
+        case 905..<917: return .leaveDisk(gibibytes: one(of: [80, 7, 3]))
+        case 917..<935: return .diskFull(maybe())
+        case 935..<990: return .kill(afterMoments: Int.random(in: 1...40, using: &random))
         default: return .losePower
         }
     }

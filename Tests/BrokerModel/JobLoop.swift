@@ -1,4 +1,4 @@
-import Glibc
+import CJobHook
 import Synchronization
 
 /// Runs every task of this process on one thread, in the order in which the jobs became due. So a seed decides the whole of a history.
@@ -22,10 +22,8 @@ enum JobLoop {
 
     /// Takes the place of Swift's threads. Before the first task.
     static func takeOver() {
-        guard let hook = dlsym(dlopen(nil, RTLD_LAZY), "swift_task_enqueueGlobal_hook") else {
-            fatalError("this Swift runtime has no swift_task_enqueueGlobal_hook: link it dynamically")
-        }
-        hook.assumingMemoryBound(to: Hook?.self).pointee = { job, _ in JobLoop.jobs.withLock { $0.append(job) } }
+        let hook: Hook = { job, _ in JobLoop.jobs.withLock { $0.append(job) } }
+        swift_task_enqueueGlobal_hook_address().pointee = unsafeBitCast(hook, to: UnsafeMutableRawPointer.self)
     }
 
     /// Runs what is due, until nothing is. `between` is called after each job.

@@ -1,6 +1,4 @@
 import ArgumentParser
-import DesktopModel
-import DesktopStore
 import Foundation
 import Glibc
 import Hypervisor
@@ -37,7 +35,7 @@ struct PunnetModel: ParsableCommand {
         let work = "\(folder)/punnet-model-\(getpid())"
         try FileManager.default.createDirectory(atPath: work, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: work) }
-        let template = try Self.template(in: work)
+        let template = try Template.make(in: work)
 
         let began = ContinuousClock.now
         var kills = 0
@@ -56,26 +54,6 @@ struct PunnetModel: ParsableCommand {
         }
         print("\(histories) histories, \(kills) daemons killed in them, in \(ContinuousClock.now - began)")
         print("what was done: \(String(UInt(bitPattern: digest), radix: 16))")
-    }
-
-    /// A database with one image, from which each history's begins.
-    private static func template(in work: String) throws -> String {
-        let path = work + "/template.db"
-        let store = try DesktopStore(path: path, clock: { 1_700_000_000 })
-        let isDone = Flag()
-        Task {
-            _ = try await store.addImage(
-                NewImageVersion(
-                    image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: "/blank",
-                    commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
-                    checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256)))
-            isDone.set()
-        }
-        while !isDone.isSet { JobLoop.drain {} }
-        // Drawn at random for every database, which no seed decides.
-        try store.pool.write { try $0.execute(sql: "UPDATE appliance SET installation = 42") }
-        try store.close()
-        return path
     }
 
     /// Lives through one history; tells what must never be, how many daemons were killed in it, and a digest of all that was done.

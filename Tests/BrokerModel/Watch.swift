@@ -1,3 +1,4 @@
+import Broker
 import DesktopModel
 import GRDB
 import Hypervisor
@@ -7,7 +8,8 @@ import Synchronization
 ///
 /// It reads the database with a connection of its own: what it sees is what a crash at that moment would leave.
 final class Watch: Sendable {
-    static let foreign = DomainUUID(installation: 0xfeed, desktop: DesktopID(rawValue: 1), generation: Generation(rawValue: 1))
+    /// The mark of this appliance in its domains' UUIDs.
+    static let installation: UInt64 = 42
 
     struct Row: Hashable, Sendable, CustomStringConvertible {
         let name: String
@@ -21,17 +23,26 @@ final class Watch: Sendable {
         /// Every overlay that was ever laid, and every one that ever served a domain.
         var laid: Set<OverlayName> = []
         var served: Set<String> = []
-        /// Of all deeds in their order.
+        /// Domains that ended, or are ending, without the present daemon's doing.
+        var lost: Set<DomainUUID> = []
+        /// Foreign domains that nobody but others ended.
+        var foreign: Set<DomainUUID> = []
+        /// When others last took memory, and disk.
+        var memoryTaken: SimulatedClock.Instant?
+        var diskTaken: SimulatedClock.Instant?
+        /// Of all deeds and words in their order.
         var digest = 0
     }
 
     let violations = Mutex<[String]>([])
     /// Set before the first deed.
     let server = Mutex<SimulatedServer?>(nil)
+    private let settings: BrokerSettings
     private let memory = Mutex(Memory())
     private let database: DatabaseQueue
 
-    init(path: String) {
+    init(path: String, settings: BrokerSettings) {
+        self.settings = settings
         var configuration = Configuration()
         configuration.readonly = true
         // The file is a copy of one that could be opened.
@@ -42,46 +53,70 @@ final class Watch: Sendable {
 
     func add(_ violation: String) { violations.withLock { $0.append(violation) } }
 
-    private func require(_ holds: Bool, _ what: @autoclosure () -> String) {
+    func require(_ holds: Bool, _ what: @autoclosure () -> String) {
         if !holds { add(what()) }
+    }
+
+    // MARK: What others do
+
+    /// Domains end without the daemon's doing, or are ending and it does not know.
+    func loses(_ domains: some Sequence<DomainUUID>) { memory.withLock { $0.lost.formUnion(domains) } }
+
+    func foreignComes(_ uuid: DomainUUID, at now: SimulatedClock.Instant) {
+        memory.withLock { memory in
+            memory.foreign.insert(uuid)
+            memory.memoryTaken = now
+        }
+    }
+
+    func foreignGoes(_ uuid: DomainUUID) { memory.withLock { _ = $0.foreign.remove(uuid) } }
+
+    func diskTaken(at now: SimulatedClock.Instant) { memory.withLock { $0.diskTaken = now } }
+
+    /// Whether something happened so short a time ago that what is done now may have been decided before it was seen.
+    private func isNew(_ instant: SimulatedClock.Instant?) -> Bool {
+        guard let instant, let now = server.withLock({ $0?.clock.now }) else { return false }
+        return instant.duration(to: now) < .seconds(10)
     }
 
     // MARK: Deeds
 
-    /// The same for two lives of one history: what was done, in its order.
+    /// The same for two lives of one history: what was done and said, in its order.
     var digest: Int { memory.withLock { $0.digest } }
 
-    func see(_ deed: SimulatedServer.Deed) {
+    /// Something was said that the seed decides.
+    func note(_ word: some Hashable) {
         memory.withLock { memory in
             var hasher = Hasher()
             hasher.combine(memory.digest)
-            hasher.combine(deed)
+            hasher.combine(word)
             memory.digest = hasher.finalize()
-        }
-        switch deed {
-        case .letRun(let uuid): seeRun(uuid)
-        case .paused(let uuid): require(uuid != Self.foreign, "the foreign domain is paused")
-        case .destroyed(let uuid): require(uuid != Self.foreign, "the foreign domain is ended")
-        case .laid(let overlay):
-            require(memory.withLock { $0.laid.insert(overlay).inserted }, "overlay \(overlay) is laid a second time")
-        case .removed(let overlay):
-            let domains = server.withLock { $0?.domains ?? [:] }
-            require(!domains.values.contains { $0.overlay == overlay.fileName }, "overlay \(overlay) is removed from under its domain")
-        case .built(let uuid, let overlay):
-            require(memory.withLock { $0.served.insert(overlay).inserted }, "overlay \(overlay) serves a second domain")
-            let domains = server.withLock { $0?.domains ?? [:] }
-            require(
-                domains.keys.filter { $0.installation == uuid.installation && $0.desktop == uuid.desktop }.count == 1,
-                "desktop \(uuid.desktop) has a second domain")
-            let underWay = count("SELECT count(*) FROM desktop WHERE state = 'preparing'")
-            require(underWay <= 2, "\(underWay) desktops are being made at once")
-        case .hadNoMemory(let uuid): add("a domain is started that does not fit: \(uuid)")
         }
     }
 
+    func see(_ deed: SimulatedServer.Deed) {
+        note(deed)
+        switch deed {
+        case .letRun(let uuid): seeRun(uuid)
+        case .paused(let uuid): require(uuid.installation == Self.installation, "a foreign domain is paused")
+        case .destroyed(let uuid):
+            require(uuid.installation == Self.installation, "a foreign domain is ended")
+            seeEnd(uuid)
+        case .laid(let overlay):
+            require(memory.withLock { $0.laid.insert(overlay).inserted }, "overlay \(overlay) is laid a second time")
+        case .removed(let overlay):
+            require(!domains.values.contains { $0.overlay == overlay.fileName }, "overlay \(overlay) is removed from under its domain")
+        case .built(let uuid, let overlay): seeBuilt(uuid, overlay)
+        case .hadNoMemory(let uuid):
+            require(isNew(memory.withLock { $0.memoryTaken }), "a domain is started that does not fit: \(uuid)")
+        }
+    }
+
+    private var domains: [DomainUUID: SimulatedServer.Domain] { server.withLock { $0?.domains ?? [:] } }
+
     /// A domain runs only to be probed in its making, or for the one session whose lease is on the disk.
     private func seeRun(_ uuid: DomainUUID) {
-        guard uuid != Self.foreign else { return add("the foreign domain is let run") }
+        guard uuid.installation == Self.installation else { return add("a foreign domain is let run") }
         let leases = count(
             "SELECT count(*) FROM session WHERE desktop = ? AND generation = ?", [uuid.desktop.rawValue, uuid.generation.rawValue])
         let isBeingMade =
@@ -92,46 +127,108 @@ final class Watch: Sendable {
         require(leases == 1 || isBeingMade, "desktop \(uuid.desktop) runs without a lease on the disk")
         require(!(leases == 1 && isBeingMade), "desktop \(uuid.desktop) is being made though it was leased in this generation")
         if leases == 1 {
-            require(
-                server.withLock { $0?.domains[uuid]?.hasAnswered } == true,
-                "desktop \(uuid.desktop) is handed out though its RDP never answered in this generation")
+            require(domains[uuid]?.hasAnswered == true, "desktop \(uuid.desktop) is handed out though its RDP never answered in this generation")
         }
+    }
+
+    /// One overlay, one domain, and no more of them than the server has room for.
+    private func seeBuilt(_ uuid: DomainUUID, _ overlay: String) {
+        require(memory.withLock { $0.served.insert(overlay).inserted }, "overlay \(overlay) serves a second domain")
+        let ours = domains.filter { $0.key.installation == Self.installation }
+        require(ours.keys.filter { $0.desktop == uuid.desktop }.count == 1, "desktop \(uuid.desktop) has a second domain")
+        let underWay = count("SELECT count(*) FROM desktop WHERE state = 'preparing'")
+        require(underWay <= settings.atOnce, "\(underWay) desktops are being made at once")
+        guard let server = server.withLock({ $0 }) else { return }
+        let whole = ours.values.count { $0.activity != .dying }
+        require(
+            settings.controlReserve + settings.controlMemoryPerDesktop * whole <= server.controlMemory,
+            "dom0 has no memory for the disk processes of \(whole) domains")
+        require(
+            isNew(memory.withLock { $0.diskTaken }) || Template.diskSize * whole <= server.freeDisk,
+            "the disks of \(whole) domains may grow to more than the disk has")
+    }
+
+    /// A session ends for its desktop's death only where that died.
+    private func seeEnd(_ uuid: DomainUUID) {
+        guard !memory.withLock({ $0.lost.contains(uuid) }) else { return }
+        let ended = count(
+            "SELECT count(*) FROM session WHERE desktop = ? AND generation = ? AND reason = 'desktop-died'",
+            [uuid.desktop.rawValue, uuid.generation.rawValue])
+        require(ended == 0, "the session on desktop \(uuid.desktop) is ended as if that had died, which lived until then")
     }
 
     // MARK: What is on the disk
 
     func desktops() -> [Row] {
         read { db in
-            try GRDB.Row.fetchAll(db, sql: "SELECT name, state, generation, cause FROM desktop ORDER BY id").map {
+            try GRDB.Row.fetchAll(db.cachedStatement(sql: "SELECT name, state, generation, cause FROM desktop ORDER BY id")).map {
                 Row(name: $0["name"], state: $0["state"], generation: $0["generation"], cause: $0["cause"])
             }
         } ?? []
     }
 
-    /// How many desktops the labs are to have.
-    func wanted() -> Int { count("SELECT coalesce(sum(size), 0) FROM lab") }
+    func labs() -> [(id: LabID, name: String, size: Int)] {
+        read { db in
+            try GRDB.Row.fetchAll(db.cachedStatement(sql: "SELECT id, name, size FROM lab ORDER BY id")).map {
+                (LabID(rawValue: $0["id"]), $0["name"], $0["size"])
+            }
+        } ?? []
+    }
 
     func openSessions() -> [(id: SessionID, seat: SeatID)] {
         read { db in
-            try GRDB.Row.fetchAll(db, sql: "SELECT id, seat FROM session WHERE ended IS NULL ORDER BY id").map {
+            try GRDB.Row.fetchAll(db.cachedStatement(sql: "SELECT id, seat FROM session WHERE ended IS NULL ORDER BY id")).map {
                 (SessionID(rawValue: $0["id"]), SeatID(rawValue: $0["seat"]))
             }
         } ?? []
     }
 
+    func lastSession() -> SessionID { SessionID(rawValue: Int64(count("SELECT coalesce(max(id), 0) FROM session"))) }
+
+    /// How many sessions a seat has begun since.
+    func sessions(of seat: SeatID, after: SessionID) -> Int {
+        count("SELECT count(*) FROM session WHERE seat = ? AND id > ?", [seat.rawValue, after.rawValue])
+    }
+
+    struct SessionRow: Hashable, Sendable {
+        let seat: SeatID
+        let bootID: String
+        let isOpen: Bool
+        let domain: DomainUUID
+    }
+
+    func session(_ id: SessionID) -> SessionRow? { sessionRows("WHERE id = ?", [id.rawValue]).first }
+
     /// The open sessions with the domains that belong to them.
-    func openLeases() -> [(session: SessionID, domain: DomainUUID)] {
+    func openLeases() -> [SessionRow] { sessionRows("WHERE ended IS NULL ORDER BY id", []) }
+
+    private func sessionRows(_ condition: String, _ arguments: StatementArguments) -> [SessionRow] {
         read { db in
-            let installation = UInt64(bitPattern: try Int64.fetchOne(db, sql: "SELECT installation FROM appliance") ?? 0)
-            return try GRDB.Row.fetchAll(db, sql: "SELECT id, desktop, generation FROM session WHERE ended IS NULL ORDER BY id").map {
-                (
-                    SessionID(rawValue: $0["id"]),
-                    DomainUUID(
-                        installation: installation, desktop: DesktopID(rawValue: $0["desktop"]),
-                        generation: Generation(rawValue: $0["generation"]))
-                )
+            let sql = "SELECT seat, boot_id, ended, desktop, generation FROM session \(condition)"
+            return try GRDB.Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map {
+                SessionRow(
+                    seat: SeatID(rawValue: $0["seat"]), bootID: $0["boot_id"], isOpen: $0["ended"] == nil,
+                    domain: DomainUUID(
+                        installation: Self.installation, desktop: DesktopID(rawValue: $0["desktop"]),
+                        generation: Generation(rawValue: $0["generation"])))
             }
         } ?? []
+    }
+
+    /// What is not as it should be once nothing goes wrong any more; nil where all is.
+    func unfinished() -> String? {
+        let desktops = desktops()
+        let wanted = labs().reduce(0) { $0 + $1.size }
+        guard let server = server.withLock({ $0 }) else { return nil }
+        let ours = domains.filter { $0.key.installation == Self.installation }
+        let isWhole =
+            desktops.count == wanted && desktops.allSatisfy { $0.state == "ready" } && ours.count == wanted && server.overlays.count == wanted
+            && ours.values.allSatisfy { $0.activity == .paused && $0.hasAnswered }
+        guard isWhole else { return "\(wanted) are wanted: \(desktops), \(ours.count) domains, \(server.overlays.count) overlays" }
+        let outdated = count(
+            "SELECT count(*) FROM desktop JOIN lab ON lab.id = desktop.lab "
+                + "WHERE desktop.image_version != lab.image_version OR desktop.memory != lab.memory OR desktop.vcpus != lab.vcpus")
+        return outdated == 0 ? nil : "\(outdated) desktops are not of their lab's image and profile: \(desktops)"
     }
 
     /// What must hold of all that was written.
@@ -144,6 +241,8 @@ final class Watch: Sendable {
                 "SELECT count(*) FROM desktop JOIN session ON session.desktop = desktop.id AND session.generation = desktop.generation "
                     + "WHERE desktop.state = 'ready'") == 0,
             "a desktop is ready though it was leased in this generation")
+        let foreign = domains.filter { $0.key.installation != Self.installation && $0.value.activity == .running }
+        require(Set(foreign.keys) == memory.withLock { $0.foreign }, "a foreign domain runs no more")
     }
 
     private func count(_ sql: String, _ arguments: StatementArguments = []) -> Int {

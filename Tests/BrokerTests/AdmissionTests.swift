@@ -142,6 +142,24 @@ struct AdmissionTests {
         #expect(history.states().allSatisfy { $0 == "ready" })
     }
 
+    @Test func whatWaitedForItsTurnIsJudgedByWhatTheServerHasThen() async throws {
+        let world = try World()
+        _ = try await world.furnish(size: 3)
+        var history = try await History(world)
+        func ready() -> Int { history.room.desktops.values.count { $0.state == .ready } }
+        while ready() == 0 { try await history.doEffect(try #require(history.possible.first)) }
+        world.diskFree = .gibibytes(5)
+        try await history.settle()
+        #expect(ready() == 2)
+        let third = try #require(history.room.desktops.values.first { $0.state == .empty })
+        guard case .doesNotFit(let why) = history.room.works[third.id]?.hindrance else {
+            Issue.record("it waits for something else")
+            return
+        }
+        #expect(why.contains("its disk may grow to 2 GiB"))
+        #expect(world.violations == [])
+    }
+
     @Test func nothingIsPromisedOfAServerThatCannotBeAsked() async throws {
         let world = try World()
         let lab = try await world.furnish(size: 1)[0]

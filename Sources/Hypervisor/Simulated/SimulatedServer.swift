@@ -151,6 +151,8 @@ public final class SimulatedServer: Sendable {
     public var domains: [DomainUUID: Domain] { state.withLock { $0.domains } }
     public var overlays: Set<OverlayName> { state.withLock { Set($0.files.keys.compactMap { OverlayName(fileName: $0) }) } }
     public var files: [String: File] { state.withLock { $0.files } }
+    /// What others have left of its disk, before anything is laid on it.
+    public var freeDisk: ByteCount { state.withLock { $0.freeDisk } }
     /// What guests wrote to their consoles, by their domains' names; kept until it is removed.
     public var consoles: [String: String] { state.withLock { $0.consoles } }
 

@@ -1,0 +1,71 @@
+import DesktopModel
+import Hypervisor
+
+extension History {
+    /// Once faults stop, every desktop is ready again in bounded time, and whoever asks is served, in order.
+    func conclude() throws {
+        server.setFaults(SimulatedServer.Faults())
+        othersLeave()
+        incarnation.gate.setDiskFull(false)
+        incarnation.killer.disarm()
+        seatsLeave()
+        advance(milliseconds: 300_000)
+        try sessionsGoOn()
+        try sessionsEnd()
+        guard try becomesWhole() else { return }
+        watch.concludes()
+        try serveAll()
+    }
+
+    /// A session that goes on has a desktop that runs.
+    private func sessionsGoOn() throws {
+        for lease in watch.openLeases() where server.domains[lease.domain]?.activity != .running {
+            watch.add("the session of seat \(lease.seat) goes on though its desktop does not run")
+        }
+    }
+
+    /// A session whose links are gone ends when its grace is over.
+    private func sessionsEnd() throws {
+        begin { await $0.broker.linksAre([]) }
+        advance(milliseconds: 70_000)
+        for session in watch.openSessions() { watch.add("session \(session.id) goes on though it has had no link for longer than its grace") }
+    }
+
+    private func becomesWhole() throws -> Bool {
+        let limit = clock.now.advanced(by: .seconds(2 * 3600))
+        while let unfinished = watch.unfinished() {
+            guard clock.now < limit else {
+                watch.add("not whole again two hours after the faults: \(unfinished)")
+                return false
+            }
+            advance(milliseconds: 30_000)
+        }
+        return true
+    }
+
+    /// All seats of each lab that has desktops come and claim, one after the other; whoever is given a desktop leaves it at once. They are
+    /// served in the order in which they claimed.
+    private func serveAll() throws {
+        let sizes = Dictionary(uniqueKeysWithValues: watch.labs().map { ($0.id, $0.size) })
+        let open = labs.filter { sizes[$0.id, default: 0] > 0 }
+        let before = seats.served.count
+        var random = random
+        let order = open.map { $0.seats.shuffled(using: &random) }
+        for seat in order.joined() {
+            comes(seat, takesOffers: true)
+            claim(seat, boot: 9)
+            settle()
+        }
+        let wanted = open.reduce(0) { $0 + $1.seats.count }
+        let limit = clock.now.advanced(by: .seconds(1800))
+        while seats.served.count - before < wanted, clock.now < limit {
+            advance(milliseconds: 1_000)
+            for session in watch.openSessions() { begin { try? await $0.sessions.end(session.id, of: session.seat, reason: .logOff) } }
+        }
+        let served = seats.served[before...]
+        for (lab, order) in zip(open, order) {
+            let mine = served.filter(lab.seats.contains)
+            watch.require(mine == order, "seats claimed in the order \(order), and were served in the order \(mine)")
+        }
+    }
+}
