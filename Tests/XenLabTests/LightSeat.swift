@@ -90,12 +90,11 @@ actor LightSeat {
     }
 }
 
-/// Seats that go on claiming and ending, each at its own pace, until they are told to stop.
+/// Seats that claim and end, each at its own pace.
 actor Traffic {
     private let lab: Lab
     private let seats: [LightSeat]
     private var isStopped = false
-    private var work: [Task<Void, any Error>] = []
     /// How often a desktop was handed out, a place in the line told, a claim refused, and nobody there.
     private(set) var given = 0, waited = 0, refused = 0, silent = 0
     /// Which session each domain was seen to run for, by its UUID.
@@ -106,18 +105,24 @@ actor Traffic {
         self.seats = seats
     }
 
-    func start(seed: UInt64) {
+    /// Lets all of them claim and end while the work is done; then each ends what it has, and that is waited for.
+    func flows<Outcome: Sendable>(seed: UInt64, while work: @Sendable () async throws -> Outcome) async throws -> Outcome {
         isStopped = false
-        work = seats.enumerated().map { index, seat in
+        let tasks = seats.enumerated().map { index, seat in
             Task { try await self.drive(seat, SplitMix(seed: seed &+ UInt64(index))) }
         }
-    }
-
-    /// Lets each end what it has, and waits for that.
-    func stop() async throws {
+        let outcome: Result<Outcome, any Error>
+        do {
+            outcome = .success(try await work())
+        } catch {
+            outcome = .failure(error)
+        }
         isStopped = true
-        for task in work { try await task.value }
-        work = []
+        var ends: [Result<Void, any Error>] = []
+        for task in tasks { ends.append(await task.result) }
+        let value = try outcome.get()
+        for end in ends { try end.get() }
+        return value
     }
 
     private func drive(_ seat: LightSeat, _ random: SplitMix) async throws {

@@ -22,14 +22,19 @@ actor Seat {
         let number = folder + "/display"
         screen = try Program(
             ["Xvfb", "-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset"], log: number)
-        display = ":" + (try await eventually("Xvfb has a display", within: .seconds(20)) {
-            let text = try String(contentsOfFile: number, encoding: .utf8)
-            return text.split(separator: "\n").last { Int($0) != nil }.map(String.init)
-        })
-        let words = try await lab.enrolmentLine(forSeat: name).split(separator: " ").map(String.init)
-        guard words.first == "punnet-seat" else { throw Program.Failure(description: "this is no line for a seat: \(words)") }
-        _ = try await Program.output(
-            of: Self.onMachine(name) + [Self.programPath] + words.dropFirst(), environment: environment, within: .seconds(60))
+        do {
+            display = ":" + (try await eventually("Xvfb has a display", within: .seconds(20)) {
+                let text = try String(contentsOfFile: number, encoding: .utf8)
+                return text.split(separator: "\n").last { Int($0) != nil }.map(String.init)
+            })
+            let words = try await lab.enrolmentLine(forSeat: name).split(separator: " ").map(String.init)
+            guard words.first == "punnet-seat" else { throw Program.Failure(description: "this is no line for a seat: \(words)") }
+            _ = try await Program.output(
+                of: Self.onMachine(name) + [Self.programPath] + words.dropFirst(), environment: environment, within: .seconds(60))
+        } catch {
+            await screen.end()
+            throw error
+        }
     }
 
     private nonisolated static func onMachine(_ name: String) -> [String] {

@@ -28,15 +28,17 @@ extension XenLab {
             var random = SplitMix(seed: LongRun.seed)
             var restarts = try await lab.restarts()
             for round in 1...(LongRun.isLong ? 30 : 1) {
-                await traffic.start(seed: random.next())
                 // Over all of a making: the removal, the overlay, the domain, the boot, the parking.
                 let moment = Int.random(in: 1000...(LongRun.isLong ? 60_000 : 25_000), using: &random)
-                try await Task.sleep(for: .milliseconds(moment))
-                let found = try await lab.dom0(
-                    "kill -9 $(systemctl show -P MainPID punnetd); xl list | awk 'NR > 2 {print $1, $5}' | tr '\\n' ' '")
-                try await eventually("punnetd is there again", within: .seconds(90)) { try await lab.desktopList() }
-                try await Task.sleep(for: .milliseconds(Int.random(in: 0...5000, using: &random)))
-                try await traffic.stop()
+                let rest = Int.random(in: 0...5000, using: &random)
+                let found = try await traffic.flows(seed: random.next()) {
+                    try await Task.sleep(for: .milliseconds(moment))
+                    let found = try await lab.dom0(
+                        "kill -9 $(systemctl show -P MainPID punnetd); xl list | awk 'NR > 2 {print $1, $5}' | tr '\\n' ' '")
+                    try await eventually("punnetd is there again", within: .seconds(90)) { try await lab.desktopList() }
+                    try await Task.sleep(for: .milliseconds(rest))
+                    return found
+                }
                 try await lab.nobodyIsHere()
                 try await course.settled(
                     "kill -9 of punnetd, \(round)", String(format: "after %.1f s; domains then: ", Double(moment) / 1000) + found, lab,
