@@ -98,7 +98,7 @@ let package = Package(
         .testTarget(name: "IdentityTests", dependencies: ["Identity"]),
         .testTarget(
             name: "DesktopStoreTests", dependencies: ["DesktopStore", "DesktopModel", .product(name: "GRDB", package: "GRDB.swift")]),
-        .testTarget(name: "XenLightTests", dependencies: ["XenLight"]),
+        .testTarget(name: "XenLightTests", dependencies: ["XenLight", "CXenLight"]),
         .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
         .testTarget(
             name: "XenHypervisorTests",

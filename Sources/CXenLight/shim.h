@@ -1,6 +1,9 @@
 #pragma once
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <linux/close_range.h>
 #include <unistd.h>
@@ -35,9 +38,31 @@ static inline void punnet_line_logger_init(struct punnet_line_logger *lines)
     lines->logger.destroy = NULL;
 }
 
+/* Closes every socket but the three standard files. It may be called after fork, where another thread may hold any lock: it takes none. */
+static inline void punnet_close_sockets(void)
+{
+    char entries[4096] __attribute__((aligned(8)));
+    int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long length;
+    if (folder < 0) return;
+    while ((length = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < length;) {
+            struct dirent *entry = (struct dirent *)(entries + at);
+            struct stat status;
+            int file = 0;
+            at += entry->d_reclen;
+            for (const char *digit = entry->d_name; *digit >= '0' && *digit <= '9'; digit++) file = file * 10 + (*digit - '0');
+            if (file > 2 && file != folder && fstat(file, &status) == 0 && S_ISSOCK(status.st_mode)) close(file);
+        }
+    }
+    close(folder);
+}
+
 /* What libxl calls instead of fork. Swift's and Dispatch's threads block signals, and the daemon ignores some: a QEMU that inherited that
-   would not end at libxl's SIGHUP. And it inherits no file, since it outlives the daemon: sockets that were not opened close-on-exec would
-   be held, listening, against the daemon's next start. What libxl passes on, it opens or dups after the fork. Swift may not call fork itself. */
+   would not end at libxl's SIGHUP. It inherits no file, since it outlives the daemon; what libxl passes on, it opens or dups after the
+   fork. And between the daemon and QEMU stands a process of libxl's that runs no other program and waits for QEMU's end: it outlives a
+   daemon that is killed meanwhile, so it has none of the daemon's sockets, which it would hold, listening, against the next start, and
+   open, against those who wait for the daemon's answer. Swift may not call fork itself. */
 static inline pid_t punnet_fork_clean(void *user)
 {
     (void)user;
@@ -48,6 +73,7 @@ static inline pid_t punnet_fork_clean(void *user)
         for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) signal(defaults[i], SIG_DFL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        punnet_close_sockets();
         syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
     }
     return child;
