@@ -6,8 +6,7 @@ extension XenLab {
     /// Sudden ends, of the daemon, of domains, of the whole server: each time the pool is whole again in bounded time, no desktop that was
     /// ever leased is handed out again, and the server holds what it held before.
     ///
-    /// `PUNNET_LONG` has them.
-    @Suite(.enabled(if: LongRun.isLong, "for the long run"))
+    /// One of each kind; `PUNNET_LONG` has the full number.
     struct Survival {
         let lab: Lab
         /// The room at rest, as the first of these tests found it.
