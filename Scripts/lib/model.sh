@@ -1,12 +1,17 @@
 # shellcheck shell=bash
 # The model test: the broker lives through random histories on a simulated server (Tests/BrokerModel).
 #
+# Needs build.sh. The program is built as what is shipped is: without the compiler's optimisation it takes three times as long.
+#
 #   model_histories N   lets it live through N histories in two processes; prints the count of what passed and failed
 #   model_mutants       breaks each guard in a copy of the sources, one at a time; every one must be caught
 
+model_build=(-c release --static-swift-stdlib --product punnet-model)
+
 model_histories() {
     local program half=$(($1 / 2)) work failed=0 pid pids=() first
-    program=$(swift build --show-bin-path)/punnet-model
+    build_with "${model_build[@]}"
+    program=$(release_folder)/punnet-model
     work=$(mktemp -d)
     for first in 1 1000001; do
         nice -n 5 "$program" --histories "$half" --seed "$first" >"$work/$first" 2>&1 &
@@ -30,9 +35,9 @@ model_mutants() {
     for patch in /dev/null "$tree"/Tests/BrokerModel/Mutants/*.patch; do
         name=$(basename "$patch" .patch)
         [ "$patch" = /dev/null ] || patch -s -p1 -d "$tree" <"$patch" || fail "the mutant '$name' does not fit the sources any more: make it anew"
-        (cd "$tree" && swift build --product punnet-model) >"$log" 2>&1 || { tail -n 20 "$log"; fail "the mutant '$name' does not compile"; }
+        (cd "$tree" && swift build "${model_build[@]}") >"$log" 2>&1 || { tail -n 20 "$log"; fail "the mutant '$name' does not compile"; }
         local caught=
-        (cd "$tree" && .build/debug/punnet-model --histories 2000) >"$log" 2>&1 || caught=yes
+        (cd "$tree" && .build/release/punnet-model --histories 5000) >"$log" 2>&1 || caught=yes
         if [ "$patch" = /dev/null ]; then
             [ -z "$caught" ] || { cat "$log"; fail "the histories fail without any mutant"; }
             continue

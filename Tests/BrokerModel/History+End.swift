@@ -60,7 +60,9 @@ extension History {
         let limit = clock.now.advanced(by: .seconds(1800))
         while seats.served.count - before < wanted, clock.now < limit {
             advance(milliseconds: 1_000)
-            for session in watch.openSessions() { begin { try? await $0.sessions.end(session.id, of: session.seat, reason: .logOff) } }
+            for session in watch.openSessions() where seats.knows(session.id) {
+                begin { try? await $0.sessions.end(session.id, of: session.seat, reason: .logOff) }
+            }
         }
         let served = seats.served[before...]
         for (lab, order) in zip(open, order) {

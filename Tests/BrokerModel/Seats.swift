@@ -29,8 +29,9 @@ final class Seats: Sendable {
         var standing = Standing.away
         var offeredUntil: Instant?
         var leavesAt: Instant?
-        /// Claims that are not answered.
+        /// Claims that are not answered, and the last of all.
         var claims: Set<Int> = []
+        var lastClaim = 0
 
         var rank: Int? { if case .waits(let rank) = standing { rank } else { nil } }
 
@@ -109,6 +110,9 @@ final class Seats: Sendable {
     /// Who was given a desktop that it did not have, in the order in which that was decided: two hand-outs at once may end in another.
     var served: [SeatID] { state.withLock { $0.served.sorted { $0.key < $1.key }.map(\.value) } }
 
+    /// Whether a seat was told that it has this session.
+    func knows(_ session: SessionID) -> Bool { state.withLock { $0.served[session] != nil } }
+
     // MARK: Claims
 
     /// A seat asks for a desktop; gives the claim's number.
@@ -125,6 +129,7 @@ final class Seats: Sendable {
                 boot: boot, began: now, after: after, before: isJudged ? state.before(id, rank: seat?.rank ?? .max) : [])
             state.seats[id]?.boot = boot
             state.seats[id]?.claims.insert(number)
+            state.seats[id]?.lastClaim = number
             return number
         }
     }
@@ -168,7 +173,10 @@ final class Seats: Sendable {
             break
         case .failure(let error):
             watch.note("\(id) is refused: \(error)")
-            state.withLock { $0.seats[id]?.leaveLine() }
+            // Where a seat stands is told by its last claim.
+            state.withLock { state in
+                if state.seats[id]?.lastClaim == number { state.seats[id]?.leaveLine() }
+            }
         }
     }
 
