@@ -58,6 +58,7 @@ final class History {
 
     deinit {
         incarnation.bury()
+        watch.close()
         try? FileManager.default.removeItem(atPath: folder)
     }
 

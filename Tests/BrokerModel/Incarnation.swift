@@ -53,7 +53,7 @@ final class Incarnation {
     func bury() {
         connection.cut()
         settle()
-        try? store.pool.close()
+        do { try store.pool.close() } catch { fatalError("a dead daemon's database cannot be closed: \(error)") }
     }
 }
 

@@ -49,7 +49,11 @@ final class Watch: Sendable {
         database = try! DatabaseQueue(path: path, configuration: configuration)
     }
 
-    deinit { try? database.close() }
+    /// Sees no more. What a dead daemon left asleep may hold it for ever, but not its files.
+    func close() {
+        server.withLock { $0 = nil }
+        do { try database.close() } catch { fatalError("the watch's database cannot be closed: \(error)") }
+    }
 
     func add(_ violation: String) { violations.withLock { $0.append(violation) } }
 
