@@ -118,7 +118,8 @@ extension XenLab {
                 "the DHCP server of the desktops' network dies", state: "found when punnetd starts", message: dhcp, recovery: recovery)
         }
 
-        @Test func nothingIsMadeOfAnImageThatIsMissingOrChanged() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run"))
+        func nothingIsMadeOfAnImageThatIsMissingOrChanged() async throws {
             _ = try await begin()
             // The other desktop was made before, and is handed out all the time.
             let other = try await eventually("a desktop is ready", within: Self.refill) {
