@@ -268,12 +268,15 @@ public actor Broker: Service {
         }
     }
 
-    /// Sees to a network that stood, while desktops are made on it: whoever answers for it may be slow, or away.
+    /// Sees to a network that stood, for as long as it takes, while desktops are made on it: whoever answers for it may be slow, or away.
     private func lookAfterNetwork() {
         guard !isNetworkLookedAfter else { return }
         isNetworkLookedAfter = true
         Task {
             await prepareNetwork()
+            while troubles["network"] != nil, phase != .stopped, (try? await clock.sleep(for: room.settings.refillPause)) != nil {
+                await prepareNetwork()
+            }
             isNetworkLookedAfter = false
         }
     }

@@ -3,35 +3,35 @@ import Hypervisor
 
 extension History {
     /// Once faults stop, every desktop is ready again in bounded time, and whoever asks is served, in order.
-    func conclude() throws {
+    func conclude() {
         server.setFaults(SimulatedServer.Faults())
         othersLeave()
         incarnation.gate.setDiskFull(false)
         incarnation.killer.disarm()
         seatsLeave()
         advance(milliseconds: 300_000)
-        try sessionsGoOn()
-        try sessionsEnd()
-        guard try becomesWhole() else { return }
+        sessionsGoOn()
+        sessionsEnd()
+        guard becomesWhole() else { return }
         watch.concludes()
-        try serveAll()
+        serveAll()
     }
 
     /// A session that goes on has a desktop that runs.
-    private func sessionsGoOn() throws {
-        for lease in watch.openLeases() where server.domains[lease.domain]?.activity != .running {
-            watch.add("the session of seat \(lease.seat) goes on though its desktop does not run")
+    private func sessionsGoOn() {
+        for session in watch.openSessions() where server.domains[session.domain]?.activity != .running {
+            watch.add("session \(session.id) goes on though its desktop does not run")
         }
     }
 
     /// A session whose links are gone ends when its grace is over.
-    private func sessionsEnd() throws {
+    private func sessionsEnd() {
         begin { await $0.broker.linksAre([]) }
         advance(milliseconds: 70_000)
         for session in watch.openSessions() { watch.add("session \(session.id) goes on though it has had no link for longer than its grace") }
     }
 
-    private func becomesWhole() throws -> Bool {
+    private func becomesWhole() -> Bool {
         let limit = clock.now.advanced(by: .seconds(2 * 3600))
         while let unfinished = watch.unfinished() {
             guard clock.now < limit else {
@@ -45,7 +45,7 @@ extension History {
 
     /// All seats of each lab that has desktops come and claim, one after the other; whoever is given a desktop leaves it at once. They are
     /// served in the order in which they claimed.
-    private func serveAll() throws {
+    private func serveAll() {
         let sizes = Dictionary(uniqueKeysWithValues: watch.labs().map { ($0.id, $0.size) })
         let open = labs.filter { sizes[$0.id, default: 0] > 0 }
         let before = seats.served.count

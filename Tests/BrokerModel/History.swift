@@ -195,14 +195,14 @@ final class History {
     }
 
     /// Asks for something whose answer nobody waits for.
-    func begin(_ body: @escaping @Sendable (Conversation) async -> Void) {
-        let conversation = Conversation(incarnation)
-        Task { await body(conversation) }
+    func begin(_ body: @escaping @Sendable (Incarnation) async -> Void) {
+        let daemon = incarnation
+        Task { await body(daemon) }
         settle()
     }
 
     /// Asks for something and lets time pass until it is answered; nil where it is not within a minute.
-    private func ask<Answer: Sendable>(_ body: @escaping @Sendable (Conversation) async -> Answer) -> Answer? {
+    private func ask<Answer: Sendable>(_ body: @escaping @Sendable (Incarnation) async -> Answer) -> Answer? {
         let box = Box<Answer>()
         begin { daemon in
             let answer = await body(daemon)

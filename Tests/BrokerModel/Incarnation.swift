@@ -6,13 +6,14 @@ import Logging
 import Synchronization
 
 /// One daemon from its start to its end: the real broker over the real database, on the twin.
-final class Incarnation {
+final class Incarnation: Sendable {
     let killer = Killer()
     let gate: CommitGate
     let store: DesktopStore
     let connection: SimulatedConnection
     let broker: Broker
     let sessions: SessionBroker
+    let seats: SeatRegistry
     let administration: Administration
     let running: Task<Void, any Error>
     /// Whether the daemon has ended by itself: systemd starts it anew.
@@ -31,6 +32,7 @@ final class Incarnation {
             readiness: Readiness { try server.askRDP($0) }, clock: BrokerClock(MortalClock(clock, killer)),
             logger: Logger(label: "model") { _ in SwiftLogNoOpLogHandler() })
         sessions = SessionBroker(broker)
+        seats = SeatRegistry(broker, store: store)
         administration = Administration(broker, store: store)
         let hasEnded = hasEnded
         running = Task { [broker] in
@@ -94,21 +96,4 @@ final class Flag: Sendable {
 /// A value that a task leaves for those outside of it.
 final class Box<Value: Sendable>: Sendable {
     let value = Mutex<Value?>(nil)
-}
-
-/// What is asked of a daemon.
-struct Conversation: Sendable {
-    let broker: Broker
-    let store: DesktopStore
-    let sessions: SessionBroker
-    let seats: SeatRegistry
-    let administration: Administration
-
-    init(_ incarnation: Incarnation) {
-        broker = incarnation.broker
-        store = incarnation.store
-        sessions = incarnation.sessions
-        seats = SeatRegistry(broker, store: store)
-        administration = incarnation.administration
-    }
 }

@@ -63,7 +63,7 @@ struct PunnetModel: ParsableCommand {
             try history.happen(action)
             if !history.violations.isEmpty { return (history.violations, history.kills, history.digest) }
         }
-        try history.conclude()
+        history.conclude()
         return (history.violations, history.kills, history.digest)
     }
 

@@ -179,14 +179,6 @@ final class Watch: Sendable {
         } ?? []
     }
 
-    func openSessions() -> [(id: SessionID, seat: SeatID)] {
-        read { db in
-            try GRDB.Row.fetchAll(db.cachedStatement(sql: "SELECT id, seat FROM session WHERE ended IS NULL ORDER BY id")).map {
-                (SessionID(rawValue: $0["id"]), SeatID(rawValue: $0["seat"]))
-            }
-        } ?? []
-    }
-
     func lastSession() -> SessionID { SessionID(rawValue: Int64(count("SELECT coalesce(max(id), 0) FROM session"))) }
 
     /// How many sessions a seat has begun since.
@@ -195,6 +187,7 @@ final class Watch: Sendable {
     }
 
     struct SessionRow: Hashable, Sendable {
+        let id: SessionID
         let seat: SeatID
         let bootID: String
         let isOpen: Bool
@@ -203,15 +196,14 @@ final class Watch: Sendable {
 
     func session(_ id: SessionID) -> SessionRow? { sessionRows("WHERE id = ?", [id.rawValue]).first }
 
-    /// The open sessions with the domains that belong to them.
-    func openLeases() -> [SessionRow] { sessionRows("WHERE ended IS NULL ORDER BY id", []) }
+    func openSessions() -> [SessionRow] { sessionRows("WHERE ended IS NULL ORDER BY id", []) }
 
     private func sessionRows(_ condition: String, _ arguments: StatementArguments) -> [SessionRow] {
         read { db in
-            let sql = "SELECT seat, boot_id, ended, desktop, generation FROM session \(condition)"
+            let sql = "SELECT id, seat, boot_id, ended, desktop, generation FROM session \(condition)"
             return try GRDB.Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map {
                 SessionRow(
-                    seat: SeatID(rawValue: $0["seat"]), bootID: $0["boot_id"], isOpen: $0["ended"] == nil,
+                    id: SessionID(rawValue: $0["id"]), seat: SeatID(rawValue: $0["seat"]), bootID: $0["boot_id"], isOpen: $0["ended"] == nil,
                     domain: DomainUUID(
                         installation: Self.installation, desktop: DesktopID(rawValue: $0["desktop"]),
                         generation: Generation(rawValue: $0["generation"])))

@@ -1,5 +1,4 @@
 import DesktopModel
-import DesktopStore
 import Hypervisor
 import Logging
 import Synchronization
@@ -9,13 +8,19 @@ import Testing
 
 /// The desktops' network, and one that answers for it but is slow, or away.
 struct NetworkTests {
-    /// A network that stood when it was first asked for; from then on nobody answers.
-    private final class SilentNetwork: AddressBook {
+    /// A network that stood when it was first asked for, and then is as it is told to be.
+    private final class Network: AddressBook {
+        enum Answer { case none, failure, success }
+
         let plan: AddressPlan
         private let asked = Mutex(0)
+        private let later: Mutex<Answer>
         private let silence = AsyncStream.makeStream(of: Never.self)
 
-        init(_ plan: AddressPlan) { self.plan = plan }
+        init(_ plan: AddressPlan, later: Answer) {
+            self.plan = plan
+            self.later = Mutex(later)
+        }
 
         var timesAsked: Int { asked.withLock { $0 } }
         var places: Int { plan.places }
@@ -27,40 +32,65 @@ struct NetworkTests {
                 return asked
             }
             guard count > 1 else { return }
-            for await _ in silence.stream {}
+            switch later.withLock({ $0 }) {
+            case .none: for await _ in silence.stream {}
+            case .failure: throw .unavailable("libvirt")
+            case .success: return
+            }
         }
 
-        func speak() { silence.continuation.finish() }
+        func answer(_ answer: Answer) {
+            later.withLock { $0 = answer }
+            silence.continuation.finish()
+        }
+    }
+
+    private let server = SimulatedServer(
+        seed: 1, clock: SimulatedClock(speed: 20), plan: AddressPlan(subnet: IPv4Subnet("10.88.0.0/24")!))
+    private let blank = SimulatedServer.folder + "blank"
+
+    /// A room whose one desktop's overlay cannot be laid at first, which may be for want of anything: the network is looked after.
+    private func withRoom(on network: Network, _ body: (Broker) async throws -> Void) async throws {
+        let connection = SimulatedConnection(to: server)
+        let world = try World()
+        _ = try await world.furnish(size: 1, blank: blank)
+        let broker = Broker(
+            store: world.store, host: connection, disks: connection, network: network, addresses: server.plan,
+            readiness: Readiness { [server] in try server.askRDP($0) }, clock: BrokerClock(server.clock),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let running = Task { try await broker.run() }
+        defer {
+            network.answer(.success)
+            running.cancel()
+        }
+        await broker.wait { $0.desktops.values.contains { $0.failure?.count ?? 0 > 1 } }
+        try await body(broker)
+    }
+
+    /// What its overlay is laid of is there from now on; the desktop must become ready.
+    private func becomesReady(_ broker: Broker) async {
+        server.setFile(blank, SimulatedServer.File(kind: .disk, content: "blank", size: .mebibytes(1)))
+        await broker.wait { $0.desktops.values.contains { $0.state == .ready } }
     }
 
     @Test(.timeLimit(.minutes(2)))
     func desktopsAreMadeThoughNobodyAnswersForANetworkThatStood() async throws {
-        let clock = SimulatedClock(speed: 20)
-        let server = SimulatedServer(seed: 1, clock: clock, plan: AddressPlan(subnet: IPv4Subnet("10.88.0.0/24")!))
-        let connection = SimulatedConnection(to: server)
-        let network = SilentNetwork(server.plan)
-        defer { network.speak() }
-        let world = try World()
-        let blank = SimulatedServer.folder + "blank"
-        let image = try await world.store.addImage(
-            NewImageVersion(
-                image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: blank,
-                commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
-                checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256)))
-        _ = try await world.store.addLab(
-            name: "room", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 1, grace: .seconds(60),
-            afterSession: .claimAgain)
-        let broker = Broker(
-            store: world.store, host: connection, disks: connection, network: network, addresses: server.plan,
-            readiness: Readiness { try server.askRDP($0) }, clock: BrokerClock(clock),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let running = Task { try await broker.run() }
-        defer { running.cancel() }
-        // Its overlay cannot be laid, which may be for want of anything: the network is looked after, and nobody answers.
-        await broker.wait { $0.desktops.values.contains { $0.failure?.count ?? 0 > 1 } }
-        #expect(network.timesAsked == 2, "one question waits for its answer; none is added to it")
-        server.setFile(blank, SimulatedServer.File(kind: .disk, content: "blank", size: .mebibytes(1)))
-        await broker.wait { $0.desktops.values.contains { $0.state == .ready } }
-        #expect(network.timesAsked == 2)
+        let network = Network(server.plan, later: .none)
+        try await withRoom(on: network) { broker in
+            #expect(network.timesAsked == 2, "one question waits for its answer; none is added to it")
+            await becomesReady(broker)
+            #expect(network.timesAsked == 2)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2)))
+    func whatWasWrongWithTheNetworkIsNotToldAnyMoreOnceItIsOver() async throws {
+        let network = Network(server.plan, later: .failure)
+        try await withRoom(on: network) { broker in
+            await becomesReady(broker)
+            #expect(await broker.troubles["network"]?.contains("libvirt") == true)
+            network.answer(.success)
+            while await broker.troubles["network"] != nil { try await Task.sleep(for: .milliseconds(5)) }
+        }
     }
 }

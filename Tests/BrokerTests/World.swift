@@ -46,10 +46,10 @@ final class World {
     deinit { try? FileManager.default.removeItem(at: folder) }
 
     /// One image and one lab, in the store.
-    func furnish(labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512)) async throws -> [Lab] {
+    func furnish(labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512), blank: String = "/blank") async throws -> [Lab] {
         let image = try await store.addImage(
             NewImageVersion(
-                image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: "/blank",
+                image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: blank,
                 commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
                 checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256)))
         var result: [Lab] = []

@@ -33,6 +33,8 @@ actor Seat {
                 of: Self.onMachine(name) + [Self.programPath] + words.dropFirst(), environment: environment, within: .seconds(60))
         } catch {
             await screen.end()
+            _ = try? await Lab.run(["seat", "remove", name])
+            try? FileManager.default.removeItem(atPath: folder)
             throw error
         }
     }

@@ -22,8 +22,8 @@ extension XenLab {
         }
 
         /// Waits until the pool is whole and nothing of the fault is left.
-        private func recovered(isAwaited: Bool = LongRun.isLong) async throws -> String {
-            guard isAwaited else { return "the pool is seen whole after the next tests" }
+        private func recovered() async throws -> String {
+            guard LongRun.isLong else { return "the pool is seen whole after the next tests" }
             let took = try await lab.whole(within: Self.refill)
             _ = try await lab.requireNoneTainted()
             return "whole again by itself \(seconds(took)) after the fault was over"
@@ -136,7 +136,7 @@ extension XenLab {
             let changed = try await held(one, because: "was changed since it was taken in")
             try #require(try await lab.desktop(other.name).state == "ready")
             try await lab.dom0("cat /run/lab-ramdisk > \(Self.image).ramdisk")
-            let recovery = try await recovered(isAwaited: true)
+            let recovery = try await recovered()
             await LongRun.shared.badDay(
                 "an image's disk is missing", state: missing.state, message: missing.explanation ?? "", recovery: "when it was put back")
             await LongRun.shared.badDay(
