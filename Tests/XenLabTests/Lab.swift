@@ -41,7 +41,8 @@ actor Lab {
             _ = try await Self.run(["start", "--network", "lan", "--packages", packages], within: .seconds(900))
             try await eventually("punnetd answers", within: .seconds(180)) { try await self.dom0("punnet status") }
         }
-        figure("power-on to punnetd answering", seconds(took))
+        Pace.learn(fromBoot: took)
+        figure("power-on to punnetd answering", "\(seconds(took)), so limits are \(String(format: "%.1f", Pace.factor)) times a quiet machine's")
         try await dom0(Wire.watchReadiness)
     }
 

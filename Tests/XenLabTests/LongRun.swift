@@ -45,6 +45,8 @@ actor LongRun {
         var text =
             "# The long run\n\n" + Self.machine + "\nBegan \(began.ISO8601Format()), this is of \(Date().ISO8601Format()). "
             + "Seed \(Self.seed): `PUNNET_LONG_SEED=\(Self.seed) Scripts/test --long` has the same moments again.\n"
+            + "A pool must be whole within \(seconds(XenLab.Survival.refill * Pace.factor)) of a sudden end, and within "
+            + "\(seconds(XenLab.Survival.refillAfterPowerCut * Pace.factor)) of a power cut.\n"
         if !events.isEmpty {
             text += "\n## Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"
             for event in events { text += "| \(cell(event.what)) | \(cell(event.detail)) | \(event.whole) |\n" }

@@ -36,10 +36,11 @@ struct Program {
         _ = await Self.wait(processID)
     }
 
-    /// Runs a program to its end. One that takes longer than its time is ended, and that is a failure.
+    /// Runs a program to its end. One that takes longer than its time on a quiet machine, stretched by ``Pace``, is ended, and that is a failure.
     static func run(
         _ arguments: [String], environment: [String: String] = [:], input: Data? = nil, within limit: Duration = .seconds(60)
     ) async throws -> Outcome {
+        let limit = limit * Pace.factor
         let folder = try Scratch.folder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let output = folder + "/output", complaint = folder + "/complaint"

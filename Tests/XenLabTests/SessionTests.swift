@@ -202,9 +202,10 @@ enum KillMoment: String, CaseIterable {
     /// - Parameter overlays: What lay there before the desktop was to be made anew.
     func script(desktop: String, overlays: Set<String>) -> String {
         let kill = "kill -9 $(systemctl show -P MainPID punnetd)"
+        let limit = Int(140 * Pace.factor)
         let seen = "xl list | awk 'NR > 1 {print $1, $5}'; ls /var/lib/punnet/desktops; exit 0"
         func until(_ condition: String) -> String {
-            "for i in $(seq 100000); do if \(condition); then \(kill); \(seen); fi; [ $SECONDS -lt 140 ] || exit 9; done; exit 9"
+            "for i in $(seq 100000); do if \(condition); then \(kill); \(seen); fi; [ $SECONDS -lt \(limit) ] || exit 9; done; exit 9"
         }
         let state = "printf 'GET /api/v1/desktops HTTP/1.1\\r\\nHost: punnet\\r\\nConnection: close\\r\\n\\r\\n' | "
             + "socat -t 20 - UNIX-CONNECT:/run/punnet/control.sock | grep -Eo '[{][^}]*\"name\":\"\(desktop)\"[^}]*[}]'"
@@ -225,8 +226,9 @@ extension Seat {
     /// Leaves a file in the home folder and a process that outlives the session.
     func leaveTraces() async throws { try await type("touch marker; setsid -f sleep 98765; sync") }
 
-    /// Takes pictures for so long and sees that each pause between two different ones is short enough.
+    /// Takes pictures for so long and sees that each pause between two different ones is short enough for a quiet machine.
     func movesOn(for duration: Duration, withoutAPauseOf limit: Duration) async throws {
+        let limit = limit * Pace.factor
         let clock = ContinuousClock()
         let start = clock.now
         var last = try await picture(), moved = clock.now, longest = Duration.zero, changes = 0

@@ -16,8 +16,8 @@ extension XenLab {
         init() throws { lab = try #require(Lab.current) }
 
         /// What is awaited of a pool: two desktops booted at once take 30 to 90 s where everything is emulated.
-        private static let refill = Duration.seconds(400)
-        private static let refillAfterPowerCut = Duration.seconds(600)
+        static let refill = Duration.seconds(400)
+        static let refillAfterPowerCut = Duration.seconds(600)
 
         @Test(.enabled(if: LongRun.isLong, "for the long run"))
         func thePoolIsWholeAgainWhereverPunnetdIsKilledUnderClaimsAndEnds() async throws {
