@@ -42,8 +42,9 @@ build_with() {
     rm -f "$log"
 }
 
+# Of what a debugger reads only the lines, which a crash tells.
 build_debug() {
-    build_with --build-tests
+    build_with --build-tests -Xswiftc -gline-tables-only -Xcc -g1
 }
 
 build_release() {
