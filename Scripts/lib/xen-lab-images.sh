@@ -8,7 +8,8 @@ build_images() {
     local shared
     shared=$(hash_of "$lab_appliance/lib")
     server_image=$(cached server "$(hash_of "$lab_appliance/server" | sha_with "$shared")" "$lab_appliance/server/build")
-    desktop_image=$(cached desktop "$(hash_of "$lab_appliance/desktop" | sha_with "$shared")" "$lab_appliance/desktop/build")
+    desktop_image=$(cached desktop "$(hash_of "$lab_appliance/desktop" "$lab_appliance/packages/punnet-guest" "$lab_appliance/packages/build" |
+        sha_with "$shared")" "$lab_appliance/desktop/build")
     # The disk holds this very desktop, whose password is its build's own.
     images_disk=$(cached images "$(sha256sum "$desktop_image/image.json" | sha_with "$(hash_of "${BASH_SOURCE[0]}")")" \
         bash "${BASH_SOURCE[0]}" disk "$desktop_image")/images.img
