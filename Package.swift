@@ -32,13 +32,15 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CXenLight", pkgConfig: "xenlight", providers: [.apt(["libxen-dev"])]),
+        .systemLibrary(name: "CXenStore", pkgConfig: "xenstore", providers: [.apt(["libxen-dev"])]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
 
         .target(name: "DesktopModel"),
-        .target(name: "XenLight", dependencies: ["CXenLight"]),
+        .target(name: "XenLight", dependencies: ["CXenLight", "CXenStore"]),
         .target(name: "Libvirt", dependencies: ["CLibvirt"]),
-        .target(name: "Identity", dependencies: ["COpenSSL"]),
+        .target(name: "Identity", dependencies: ["COpenSSL", "CCrypt"]),
         .target(name: "Hypervisor", dependencies: ["DesktopModel"]),
         .target(name: "SimulatedHypervisor", dependencies: ["Hypervisor", "Identity", tls, logging, lifecycle] + nio),
         .target(

@@ -56,7 +56,7 @@ public final class Administration: Sendable {
                 NewImageVersion(
                     image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
                     blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
-                    diskSize: files.diskSize, minimumMemory: folder.minimumMemory))
+                    diskSize: files.diskSize, minimumMemory: folder.minimumMemory, hasGuest: folder.hasGuest))
         }
         await broker.deliver(.imageAdded(image))
         return image

@@ -48,15 +48,19 @@ public actor Broker: Service {
     private var nextStream: UInt64 = 1
     private var conditions: [(id: UInt64, holds: @Sendable (borrowing Room) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
 
+    private let identities: Identities
     private let readiness: Readiness
 
     /// - Parameters:
     ///   - addresses: The rule that `network` hands out addresses by.
+    ///   - identities: How what makes each generation of a desktop itself is drawn.
     ///   - readiness: How a booting desktop is asked whether it is one.
     public init(
         store: DesktopStore, host: any DomainHost, disks: any DiskStore, network: any AddressBook, addresses: AddressPlan,
-        settings: BrokerSettings = BrokerSettings(), readiness: Readiness = .overRDP, clock: BrokerClock = BrokerClock(), logger: Logger
+        settings: BrokerSettings = BrokerSettings(), identities: Identities = .random, readiness: Readiness = .overRDP,
+        clock: BrokerClock = BrokerClock(), logger: Logger
     ) {
+        self.identities = identities
         self.readiness = readiness
         self.store = store
         self.host = host
@@ -75,7 +79,9 @@ public actor Broker: Service {
 
     public func run() async throws {
         recorder = Recorder(store: store, clock: clock) { [weak self] in await self?.deliver($0) }
-        keeper = PoolKeeper(host: host, disks: disks, readiness: readiness, clock: clock) { [weak self] in await self?.deliver($0) }
+        keeper = PoolKeeper(host: host, disks: disks, identities: identities, readiness: readiness, clock: clock) { [weak self] in
+            await self?.deliver($0)
+        }
         consoles = ConsoleKeeper(host: host, deadline: room.settings.consoleDeadline, clock: clock, logger: logger) { [weak self] in
             await self?.deliver($0)
         }
@@ -90,6 +96,7 @@ public actor Broker: Service {
         let seats = try await store.seats()
         let domains = try await answered("Xen's list of domains") { [host] in try await host.domains() }
         let overlays = try await answered("the list of overlays") { [disks] in try await disks.overlays() }
+        let checkpoints = try await answered("the list of checkpoints") { [disks] in try await disks.checkpoints() }
         let names = await consoles.names()
         isReading = false
         deliver(
@@ -97,7 +104,7 @@ public actor Broker: Service {
                 Snapshot(
                     stored: stored,
                     seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
-                    domains: domains, overlays: overlays, consoles: names)))
+                    domains: domains, overlays: overlays, consoles: names, checkpoints: checkpoints)))
         phase = .serving
         for event in meanwhile { deliver(event) }
         meanwhile = []
@@ -191,6 +198,8 @@ public actor Broker: Service {
             Task { await destroyStray(domain) }
         case .removeStray(let overlay):
             Task { await removeStray(overlay) }
+        case .removeCheckpoint(let checkpoint):
+            Task { await removeCheckpoint(checkpoint) }
         case .notice(let message, let facts):
             logger.notice("\(message)", metadata: facts.mapValues { "\($0)" })
         }
@@ -296,6 +305,10 @@ public actor Broker: Service {
 
     private func removeStray(_ overlay: OverlayName) async {
         await clear("overlay \(overlay)") { [disks] in try await disks.removeOverlay(overlay) }
+    }
+
+    private func removeCheckpoint(_ checkpoint: CheckpointID) async {
+        await clear("checkpoint \(checkpoint)") { [disks] in try await disks.removeCheckpoint(checkpoint) }
     }
 
     /// Clears away what belongs to no desktop, however often it must be tried; the pauses grow.

@@ -10,6 +10,7 @@ struct ImageFolder {
     let commandLine: String
     let account: Account
     let minimumMemory: ByteCount
+    let hasGuest: Bool
 
     private struct Description: Decodable {
         struct Checksums: Decodable { var disk: String? }
@@ -22,6 +23,7 @@ struct ImageFolder {
         var account: Account
         var minimumMemory: String
         var sha256: Checksums?
+        var guest: Int?
     }
 
     /// The largest description that is read.
@@ -56,6 +58,12 @@ struct ImageFolder {
             throw .invalid(field: "minimumMemory", value: description.minimumMemory, remedy: "write it as '512MiB' or '1GiB'")
         }
         minimumMemory = memory
+        guard description.guest == nil || description.guest == 1 else {
+            throw .invalid(
+                field: "guest", value: "\(description.guest ?? 0)",
+                remedy: "write 1 where the image holds the package punnet-guest, and leave it out where it does not")
+        }
+        hasGuest = description.guest == 1
         commandLine = try Self.line(description.commandLine, field: "commandLine", longest: 1024)
         account = Account(
             user: try Self.line(description.account.user, field: "account.user", longest: 64),

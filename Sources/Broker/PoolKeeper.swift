@@ -8,20 +8,22 @@ import Logging
 actor PoolKeeper {
     private let host: any DomainHost
     private let disks: any DiskStore
+    private let identities: Identities
     private let readiness: Readiness
     private let clock: BrokerClock
     private let report: @Sendable (RoomEvent) async -> Void
     /// The last step of each desktop that was asked for; the next one waits for it.
     private var lanes: [DesktopID: Task<Void, Never>] = [:]
-    /// Waits for readiness, which a removal breaks off.
+    /// Waits for a guest, which a removal breaks off.
     private var waits: [DesktopID: Task<Void, Never>] = [:]
 
     init(
-        host: any DomainHost, disks: any DiskStore, readiness: Readiness, clock: BrokerClock,
+        host: any DomainHost, disks: any DiskStore, identities: Identities, readiness: Readiness, clock: BrokerClock,
         report: @escaping @Sendable (RoomEvent) async -> Void
     ) {
         self.host = host
         self.disks = disks
+        self.identities = identities
         self.readiness = readiness
         self.clock = clock
         self.report = report
@@ -40,7 +42,10 @@ actor PoolKeeper {
             }
         }
         lanes[desktop] = lane
-        if case .awaitReadiness = step { waits[desktop] = lane }
+        switch step {
+        case .settle, .awaitReadiness: waits[desktop] = lane
+        case .layOverlay, .layOverlayOver, .build, .restore, .freeze, .pause, .remove: break
+        }
     }
 
     /// Breaks off what waits; steps inside Xen go on to their end.
@@ -53,15 +58,33 @@ actor PoolKeeper {
             switch step {
             case .layOverlay(let blank, let name):
                 return .done(.overlayLaid(path: try await disks.layOverlay(of: blank, for: name)))
+            case .layOverlayOver(let checkpoint, let name):
+                return .done(.overlayLaid(path: try await disks.layOverlay(over: checkpoint, for: name)))
             case .build(let plan):
                 try await host.create(plan)
                 return .done(.domainBuilt)
+            case .restore(let plan, let checkpoint):
+                try await host.restore(plan, from: disks.memory(of: checkpoint))
+                return .done(.domainBuilt)
+            case .settle(let domain, let hostname, let user):
+                let drawn = try identities.draw(hostname, user)
+                try await host.announce(drawn.identity, to: domain)
+                try await host.unpause(domain)
+                try await host.settled(domain, call: drawn.identity.call)
+                return .done(.settled(password: drawn.password))
             case .awaitReadiness(let domain, let address):
                 try await host.unpause(domain)
                 let fingerprint = try await readiness.await(address, by: clock) { finding in
                     await report(.notReady(desktop, generation, finding: finding))
                 }
                 return .done(.answered(fingerprint: fingerprint))
+            case .freeze(let domain, let overlay, let checkpoint):
+                try await restOf(domain)
+                try await host.save(domain, to: try await disks.beginCheckpoint(checkpoint))
+                // Only then its disk is whole in the file, and nobody else's.
+                try await host.destroy(domain)
+                try await disks.sealCheckpoint(checkpoint, from: overlay)
+                return .done(.frozen)
             case .pause(let domain):
                 try await host.pause(domain)
                 return .done(.paused)
@@ -74,6 +97,20 @@ actor PoolKeeper {
             return .brokenOff
         } catch {
             return .failed(cause: step.cause(of: error))
+        }
+    }
+
+    /// Waits until a guest does next to nothing: what it would go on with would be gone on with in each of its clones. A minute at most.
+    private nonisolated func restOf(_ domain: DomainUUID) async throws {
+        let pause = Duration.seconds(1)
+        var before: Duration?
+        var quiet = 0
+        for _ in 0..<60 {
+            guard let worked = try await host.domains().first(where: { $0.uuid == domain })?.worked else { return }
+            quiet = before.map { worked - $0 < pause / 8 } == true ? quiet + 1 : 0
+            if quiet == 2 { return }
+            before = worked
+            try await clock.sleep(for: pause)
         }
     }
 

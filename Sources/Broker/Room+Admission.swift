@@ -33,6 +33,10 @@ extension Room {
         }
         // Xen may hold memory for what no list of domains shows: what it says is free is the last word.
         let unclaimed = host.totalMemory - host.controlMemory - settings.memoryReserve - others
+        if hostMark != host.mark {
+            hostMark = host.mark
+            dropCheckpoints()
+        }
         capacity = Capacity(
             total: host.totalMemory, memory: max(.zero, min(unclaimed, host.freeMemory + ours)),
             controlMemory: max(.zero, host.controlMemory - settings.controlReserve),
@@ -66,6 +70,9 @@ extension Room {
         image.diskSize + ByteCount(rawValue: image.diskSize.rawValue / 4096) + .mebibytes(1)
     }
 
+    /// What the memory of a desktop takes on the disk, saved.
+    static func diskNeeded(byMemoryOf profile: Profile) -> ByteCount { profile.memory + .mebibytes(32) }
+
     /// What is promised to desktops now, whether they use it yet or not.
     var promised: (memory: ByteCount, disk: ByteCount, desktops: Int) {
         var memory = ByteCount.zero
@@ -75,6 +82,7 @@ extension Room {
             count += 1
             if let profile = desktop.profile { memory += Self.memoryNeeded(by: profile) }
             if let image = desktop.image.flatMap({ images[$0] }) { disk += Self.diskNeeded(by: image) }
+            if case .checkpoint? = works[desktop.id]?.making, let profile = desktop.profile { disk += Self.diskNeeded(byMemoryOf: profile) }
         }
         return (memory, disk, count)
     }
@@ -82,7 +90,7 @@ extension Room {
     // MARK: Whether it fits
 
     /// Why one more desktop of the profile and image cannot be promised; nil when it can.
-    func hindrance(to profile: Profile, _ image: ImageVersion) -> String? {
+    func hindrance(to profile: Profile, _ image: ImageVersion, _ making: Making) -> String? {
         guard let capacity else { return "the server's capacity is not known yet" }
         let promised = promised
         let needed = Self.memoryNeeded(by: profile)
@@ -92,7 +100,8 @@ extension Room {
         if settings.controlMemoryPerDesktop * (promised.desktops + 1) > capacity.controlMemory {
             return "dom0 has no memory left for one more desktop's disk process"
         }
-        let disk = Self.diskNeeded(by: image)
+        var disk = Self.diskNeeded(by: image)
+        if case .checkpoint = making { disk += Self.diskNeeded(byMemoryOf: profile) }
         if promised.disk + disk > capacity.disk {
             return "its disk may grow to \(disk); \(max(.zero, capacity.disk - promised.disk)) of \(capacity.disk) are not promised yet"
         }

@@ -17,6 +17,7 @@ extension Room {
         seats = snapshot.seats
         nextDesktop = stored.nextDesktop
         nextSession = stored.nextSession
+        adoptCheckpoints(snapshot)
 
         let open = Dictionary(uniqueKeysWithValues: stored.sessions.map { ($0.id, $0) })
         let domains = Dictionary(snapshot.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })

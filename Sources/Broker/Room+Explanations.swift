@@ -73,6 +73,9 @@ extension Room {
             case .othersFirst(let count):
                 told.present = "others are being made first: \(count) at once are under way, and more may not be"
                 told.next = "it is made when its turn comes"
+            case .checkpointFirst(let name):
+                told.present = "its image is started once for all of its desktops\(name.map { ", by '\($0)'" } ?? ""), which comes first"
+                told.next = "it is restored from that in seconds"
             case .doesNotFit(let why):
                 told.present = "it does not fit the server now: \(why)"
                 told.next = "it is made as soon as it fits; the server is asked again"
@@ -88,16 +91,19 @@ extension Room {
 
     private func ofPreparing(_ desktop: Desktop, at step: PreparationStep) -> Explanation {
         let work = works[desktop.id]
-        let number = (PreparationStep.allCases.firstIndex(of: step) ?? 0) + 1
+        let steps = steps(of: desktop)
+        let number = (steps.firstIndex(of: step) ?? 0) + 1
         let present =
             switch step {
             case .overlay: "its disk is being laid"
             case .domain: "Xen builds its domain"
+            case .identity: "it starts, and takes over an identity of its own"
             case .readiness: "it boots; RDP does not answer yet" + (work?.finding.map { " (\($0))" } ?? "")
+            case .freezing: "RDP has answered; it is being frozen, so that all others of its image and profile are restored from it"
             case .parking: "RDP has answered; it is being parked"
             }
         return Explanation(
-            meaning: "It is being made: step \(number) of \(PreparationStep.allCases.count)", present: present, deadline: work?.deadline,
+            meaning: "It is being made: step \(number) of \(steps.count)", present: present, deadline: work?.deadline,
             next: "it is ready when all steps are done. A step that is not done within \(settings.deadline(of: step).text) has failed: then "
                 + "what there is of it is removed, and it is made anew after a pause",
             remedies: ["'punnet desktop remake \(desktop.name)' gives this try up and begins another"])

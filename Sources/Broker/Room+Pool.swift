@@ -11,7 +11,9 @@ extension Room {
             addMissing(in: lab)
             removeSurplus(in: lab)
         }
-        for id in desktops.keys.sorted() where isDue(id) { begin(id) }
+        for id in desktops.keys.sorted() {
+            if let making = due(id) { begin(id, making) }
+        }
         if works.values.contains(where: { if case .doesNotFit = $0.hindrance { true } else { false } }) {
             refillAt = refillAt ?? now + settings.fitPause
         }
@@ -88,32 +90,49 @@ extension Room {
 
     // MARK: Making
 
-    /// Whether an empty desktop may be begun now.
-    private mutating func isDue(_ id: DesktopID) -> Bool {
+    /// How an empty desktop is to be begun now; nil where it is not.
+    private mutating func due(_ id: DesktopID) -> Making? {
         works[id]?.hindrance = nil
-        guard let desktop = desktops[id], desktop.state == .empty, works[id]?.isBeingAdded == false else { return false }
-        guard let lab = labs[desktop.lab], let image = images[lab.image] else { return false }
+        guard let desktop = desktops[id], desktop.state == .empty, works[id]?.isBeingAdded == false else { return nil }
+        guard let lab = labs[desktop.lab], let image = images[lab.image] else { return nil }
         guard underWay < settings.atOnce else {
             let count = underWay
             works[id]?.hindrance = .othersFirst(count)
-            return false
+            return nil
         }
-        guard let hindrance = hindrance(to: lab.profile, image) else { return true }
-        works[id]?.hindrance = .doesNotFit(hindrance)
-        return false
+        switch making(of: image, lab.profile) {
+        case .failure(let hindrance): works[id]?.hindrance = hindrance
+        case .success(let making):
+            // A checkpoint needs more room than a desktop alone.
+            let possible = making == .checkpoint(nextCheckpoint) ? [making, .boot] : [making]
+            if let fitting = possible.first(where: { hindrance(to: lab.profile, image, $0) == nil }) { return fitting }
+            let why = hindrance(to: lab.profile, image, possible.last ?? making)
+            works[id]?.hindrance = why.map { .doesNotFit($0) }
+        }
+        return nil
     }
 
-    private mutating func begin(_ id: DesktopID) {
+    private mutating func begin(_ id: DesktopID, _ making: Making) {
         guard let lab = desktops[id].flatMap({ labs[$0.lab] }) else { return }
         move(id, .prepare)
         guard var desktop = desktops[id] else { return }
         desktop.generation = desktop.generation.next
         desktop.image = lab.image
         desktop.profile = lab.profile
+        desktop.checkpoint = nil
         desktop.fingerprint = nil
+        desktop.password = nil
+        var changes: [StoreChange] = []
+        switch making {
+        case .boot: break
+        case .checkpoint(let checkpoint): changes = beginCheckpoint(checkpoint, of: lab.image, lab.profile)
+        case .restore(let checkpoint): desktop.checkpoint = checkpoint
+        }
         desktops[id] = desktop
         works[id]?.finding = nil
-        record([.desktopChanged(desktop)], .begun(id, desktop.generation))
+        works[id]?.making = making
+        record(changes + [.desktopChanged(desktop)], .begun(id, desktop.generation))
+        dropCheckpoints()
     }
 
     /// Asks for a step of a desktop that is being made, and sets its deadline.
@@ -134,25 +153,49 @@ extension Room {
         case .overlayLaid(let path):
             guard let desktop = preparing(id, generation, at: .overlay), let plan = plan(for: desktop, overlay: path) else { return }
             move(id, .advance(to: .domain))
-            ask(id, .build(plan), within: settings.deadline(of: .domain))
+            let step: Step = if case .restore(let checkpoint)? = works[id]?.making { .restore(plan, checkpoint) } else { .build(plan) }
+            ask(id, step, within: settings.deadline(of: .domain))
         case .domainBuilt:
-            guard let desktop = preparing(id, generation, at: .domain), let place = addresses.addresses(of: desktop.place) else { return }
-            move(id, .advance(to: .readiness))
-            ask(id, .awaitReadiness(uuid(of: desktop), place.address), within: settings.deadline(of: .readiness))
+            guard let desktop = preparing(id, generation, at: .domain), let image = desktop.image.flatMap({ images[$0] }) else { return }
+            // What is to be frozen keeps what it has in common with its clones.
+            if case .checkpoint? = works[id]?.making { return awaitReadiness(of: desktop) }
+            guard image.hasGuest else { return awaitReadiness(of: desktop) }
+            move(id, .advance(to: .identity))
+            ask(
+                id, .settle(uuid(of: desktop), hostname: desktop.name, user: image.account.user), within: settings.deadline(of: .identity))
+        case .settled(let password):
+            guard let desktop = preparing(id, generation, at: .identity) else { return }
+            desktops[id]?.password = password
+            awaitReadiness(of: desktop)
         case .answered(let fingerprint):
             guard let desktop = preparing(id, generation, at: .readiness) else { return }
+            if case .checkpoint(let checkpoint)? = works[id]?.making {
+                move(id, .advance(to: .freezing))
+                let overlay = OverlayName(desktop: id, generation: generation)
+                return ask(id, .freeze(uuid(of: desktop), overlay, checkpoint), within: settings.deadline(of: .freezing))
+            }
             move(id, .advance(to: .parking))
             desktops[id]?.fingerprint = fingerprint
             ask(id, .pause(uuid(of: desktop)), within: settings.deadline(of: .parking))
+        case .frozen:
+            guard preparing(id, generation, at: .freezing) != nil, case .checkpoint(let checkpoint)? = works[id]?.making else { return }
+            retire(id, checkpointIsFrozen(checkpoint))
         case .paused:
             guard var desktop = preparing(id, generation, at: .parking) else { return }
             guard let parked = desktop.state.after(.parked) else { return }
             desktop.state = parked
             desktop.failure = nil
-            record([.desktopChanged(desktop)], .parked(id, generation))
+            let proven = proven(by: works[id]?.making).map { [StoreChange.checkpointChanged($0)] } ?? []
+            record(proven + [.desktopChanged(desktop)], .parked(id, generation))
         case .removed:
             removed(id, generation)
         }
+    }
+
+    private mutating func awaitReadiness(of desktop: Desktop) {
+        guard let place = addresses.addresses(of: desktop.place) else { return }
+        move(desktop.id, .advance(to: .readiness))
+        ask(desktop.id, .awaitReadiness(uuid(of: desktop), place.address), within: settings.deadline(of: .readiness))
     }
 
     private func plan(for desktop: Desktop, overlay: String) -> DomainPlan? {
@@ -174,7 +217,7 @@ extension Room {
             effects.append(
                 .notice("a desktop could not be made", ["desktop": desktop.name, "generation": "\(generation)", "cause": cause]))
             readConsole(of: id)
-            retire(id, [])
+            retire(id, makingFailed(id, cause))
         case (.retiring, .removal):
             let cause = "it could not be removed: \(cause)"
             if desktop.failure?.generation == generation {
@@ -200,6 +243,8 @@ extension Room {
         works[id]?.deadline = nil
         let pause = pause(after: desktops[id]?.failure)
         works[id]?.retryAt = now + pause
+        // Whose turn it is now may have waited for minutes.
+        capacity = nil
         guard let desktop = desktops[id] else { return }
         record([.desktopChanged(desktop)], .held(id))
         effects.append(.notice("a desktop is in quarantine", ["desktop": desktop.name, "cause": cause]))
@@ -223,7 +268,12 @@ extension Room {
                 switch step {
                 case .overlay: "laying its disk took longer than \(limit): the disk that holds it is slow, or does not answer"
                 case .domain: "building its domain took longer than \(limit): Xen or xenstored does not answer, or dom0 is short of time"
+                case .identity:
+                    "its guest did not say within \(limit) that it has taken its identity over: it does not boot, or the image has no working "
+                        + "package punnet-guest. What it wrote to its console last may tell why"
                 case .readiness: "RDP did not answer within \(limit)\(finding.map { ": \($0)" } ?? "")"
+                case .freezing:
+                    "freezing it took longer than \(limit): its guest does not let itself be suspended, or the disk that holds checkpoints is slow"
                 case .parking: "parking it took longer than \(limit): Xen does not answer"
                 }
             stepFailed(desktop.id, desktop.generation, .making(step), cause: cause)
@@ -251,10 +301,11 @@ extension Room {
 
     /// Begins the end of what a desktop holds. `facts` go to the disk with it: the end of its session, say.
     mutating func retire(_ id: DesktopID, _ facts: [StoreChange]) {
+        let abandoned = abandonCheckpoint(of: id)
         move(id, .retire)
         works[id]?.retryAt = nil
         guard let desktop = desktops[id] else { return }
-        record(facts + [.desktopChanged(desktop)], .retiring(id))
+        record(facts + [.desktopChanged(desktop)] + abandoned, .retiring(id))
         resumeRemoval(of: id)
         reviseOffers(in: desktop.lab)
     }
@@ -276,14 +327,17 @@ extension Room {
         works[id]?.deadline = nil
         works[id]?.retryAt = nil
         effects.append(.dropConsole(domainName(of: desktop)))
+        leaveCheckpoint(id)
         if let failure = desktop.failure, failure.generation == generation, failure.step != nil, labs[desktop.lab] != nil {
             hold(id, cause: failure.cause, holding: false)
         } else {
             move(id, .removed)
             desktops[id]?.fingerprint = nil
+            desktops[id]?.password = nil
             guard let empty = desktops[id] else { return }
             record([.desktopChanged(empty)], .emptied(id, generation))
         }
+        dropCheckpoints()
         capacity = nil
         fillAfterRemoval(of: id)
     }
@@ -305,12 +359,18 @@ extension Room {
             fill()
         case .begun(let id, let generation):
             guard let desktop = preparing(id, generation, at: .overlay), let image = desktop.image.flatMap({ images[$0] }) else { return }
-            ask(
-                id, .layOverlay(blank: image.blankOverlay, OverlayName(desktop: id, generation: generation)),
-                within: settings.deadline(of: .overlay))
+            let overlay = OverlayName(desktop: id, generation: generation)
+            let step: Step =
+                if case .restore(let checkpoint)? = works[id]?.making {
+                    .layOverlayOver(checkpoint, overlay)
+                } else {
+                    .layOverlay(blank: image.blankOverlay, overlay)
+                }
+            ask(id, step, within: settings.deadline(of: .overlay))
         case .parked(let id, let generation):
             guard let desktop = preparing(id, generation, at: .parking) else { return }
             move(id, .parked)
+            checkpointIsProven(by: works[id]?.making)
             works[id] = Work(since: now)
             desktops[id]?.failure = nil
             effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)"]))
@@ -320,7 +380,7 @@ extension Room {
             fill()
         case .leased(let session): leaseRecorded(session)
         case .ticketRenewed(let session, let claim): ticketRenewed(session, claim)
-        case .retiring, .emptied, .dropped, .held, .consoleKept: return
+        case .retiring, .emptied, .dropped, .held, .consoleKept, .checkpointGone: return
         }
     }
 
@@ -332,11 +392,14 @@ extension Room {
             works[id] = nil
             refillAt = now + settings.refillPause
             effects.append(.notice("a desktop could not be written to the database", ["cause": cause]))
-        case .begun(let id, let generation): stepFailed(id, generation, .making(.overlay), cause: "the database could not be written: \(cause)")
+        case .begun(let id, let generation):
+            // A checkpoint that the database does not know is none.
+            if case .checkpoint(let checkpoint)? = works[id]?.making { checkpoints[checkpoint] = nil }
+            stepFailed(id, generation, .making(.overlay), cause: "the database could not be written: \(cause)")
         case .parked(let id, let generation): stepFailed(id, generation, .making(.parking), cause: "the database could not be written: \(cause)")
         case .leased(let session): leaseNotRecorded(session, cause: cause)
         case .ticketRenewed(let session, let claim): ticketNotRenewed(session, claim, cause: cause)
-        case .retiring, .emptied, .dropped, .held, .consoleKept: return
+        case .retiring, .emptied, .dropped, .held, .consoleKept, .checkpointGone: return
         }
     }
 
@@ -376,7 +439,7 @@ extension Room {
         case .ready:
             effects.append(.notice("a ready desktop ended by itself", ["desktop": desktop.name, "cause": deed]))
             retire(desktop.id, [])
-        case .preparing(let step) where step == .readiness || step == .parking:
+        case .preparing(let step) where step != .overlay && step != .domain:
             stepFailed(desktop.id, desktop.generation, .making(step), cause: "\(deed) before it was ready")
         case .empty, .preparing, .retiring, .quarantined: return
         }
@@ -400,6 +463,8 @@ extension Room {
         for id in desktops.keys.sorted() where desktops[id]?.lab == lab.id {
             if case .quarantined = desktops[id]?.state { retry(id) }
         }
+        if let checkpoint = checkpoint(of: lab.image, lab.profile) { checkpointRetryAt[checkpoint.id] = nil }
+        dropCheckpoints()
         capacity = nil
         fill()
         serveLine(of: lab.id)
@@ -408,6 +473,7 @@ extension Room {
     mutating func labRemoved(_ id: LabID) {
         labs[id] = nil
         lines[id] = nil
+        dropCheckpoints()
         capacity = nil
         fill()
     }

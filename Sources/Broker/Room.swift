@@ -21,6 +21,16 @@ struct Room: Sendable {
     /// What is under way at a desktop; every desktop has one.
     var works: [DesktopID: Work] = [:]
     var sessions: [SessionID: OpenSession] = [:]
+    var checkpoints: [CheckpointID: Checkpoint] = [:]
+    var nextCheckpoint = CheckpointID(rawValue: 1)
+    /// When another one is made in the place of one that failed, with the next desktop that is begun; at once where there is no instant.
+    var checkpointRetryAt: [CheckpointID: Instant] = [:]
+    /// How many desktops in a row could not be restored from it.
+    var restoreFailures: [CheckpointID: Int] = [:]
+    /// Those that failed and whose files were dropped.
+    var droppedCheckpoints: Set<CheckpointID> = []
+    /// Which hypervisor, processor and kernel this is; empty until it was measured.
+    var hostMark = ""
     /// Who waits in a lab, first come first.
     var lines: [LabID: [Waiting]] = [:]
     /// Nil until it was measured, and while it is being measured anew.
@@ -164,14 +174,18 @@ struct Work: Hashable, Sendable {
     var finding: String?
     /// Why it is not begun.
     var hindrance: Hindrance?
+    /// How the present generation comes to life; nil where nobody remembers, since the daemon was started anew.
+    var making: Making?
     /// Whether the store does not know the desktop yet.
     var isBeingAdded = false
 }
 
 /// Why an empty desktop is not begun.
-enum Hindrance: Hashable, Sendable {
+enum Hindrance: Error, Hashable, Sendable {
     /// So many are being made or removed already, which is as many as may be at once.
     case othersFirst(Int)
+    /// Its checkpoint is made or proven first, by this desktop.
+    case checkpointFirst(byDesktop: String?)
     /// What it needs is not left on the server, in plain words.
     case doesNotFit(String)
 }
@@ -228,7 +242,9 @@ public struct BrokerSettings: Hashable, Sendable {
     public var atOnce = 2
     public var overlayDeadline: Duration = .seconds(60)
     public var domainDeadline: Duration = .seconds(180)
+    public var identityDeadline: Duration = .seconds(420)
     public var readinessDeadline: Duration = .seconds(420)
+    public var freezingDeadline: Duration = .seconds(420)
     public var parkingDeadline: Duration = .seconds(30)
     public var removalDeadline: Duration = .seconds(120)
     /// By when the server must have told what it has.
@@ -243,6 +259,12 @@ public struct BrokerSettings: Hashable, Sendable {
     public var connectTime: Duration = .seconds(30)
     /// The pauses before what failed is tried again, by how often in a row it has failed; the last one repeats.
     public var retryPauses: [Duration] = [.seconds(2), .seconds(10), .seconds(30), .seconds(120), .seconds(300)]
+    /// Whether desktops are restored from checkpoints, where their image allows it.
+    public var usesCheckpoints = true
+    /// How many desktops in a row may fail to be restored from a checkpoint that was proven before it is given up.
+    public var restoreTries = 2
+    /// The pauses before another checkpoint is made in the place of one that failed, by how many failed in a row; the last one repeats.
+    public var checkpointPauses: [Duration] = [.seconds(600), .seconds(3600), .seconds(21_600)]
     /// By when a failed generation's console must have been read, or is not.
     public var consoleDeadline: Duration = .seconds(5)
     /// The pause after the server could not be measured or a desktop not be added.
@@ -264,7 +286,9 @@ public struct BrokerSettings: Hashable, Sendable {
         switch step {
         case .overlay: overlayDeadline
         case .domain: domainDeadline
+        case .identity: identityDeadline
         case .readiness: readinessDeadline
+        case .freezing: freezingDeadline
         case .parking: parkingDeadline
         }
     }

@@ -24,6 +24,8 @@ enum RoomEffect: Sendable {
     /// Ends a domain of ours that belongs to nothing any more, however often it must be tried.
     case destroyStray(DomainUUID)
     case removeStray(OverlayName)
+    /// Removes a checkpoint that no desktop needs any more, however often it must be tried.
+    case removeCheckpoint(CheckpointID)
     /// Something an administrator should know; facts beside the message, no secrets.
     case notice(String, [String: String])
 }
@@ -31,9 +33,15 @@ enum RoomEffect: Sendable {
 /// A step of a desktop's making or removal.
 enum Step: Sendable {
     case layOverlay(blank: String, OverlayName)
+    case layOverlayOver(CheckpointID, OverlayName)
     case build(DomainPlan)
+    case restore(DomainPlan, CheckpointID)
+    /// Tells the guest who it is, lets it run and waits until it has taken that over.
+    case settle(DomainUUID, hostname: String, user: String)
     /// Lets it run and asks for RDP until it answers.
     case awaitReadiness(DomainUUID, IPv4Address)
+    /// Waits until the guest has come to rest, saves its memory, ends its domain, and makes a checkpoint of the two.
+    case freeze(DomainUUID, OverlayName, CheckpointID)
     case pause(DomainUUID)
     /// Breaks off a wait for readiness, ends the domain, drops the overlay.
     case remove(DomainUUID, OverlayName)
@@ -48,9 +56,11 @@ enum StepKind: Hashable, Sendable {
 extension Step {
     var kind: StepKind {
         switch self {
-        case .layOverlay: .making(.overlay)
-        case .build: .making(.domain)
+        case .layOverlay, .layOverlayOver: .making(.overlay)
+        case .build, .restore: .making(.domain)
+        case .settle: .making(.identity)
         case .awaitReadiness: .making(.readiness)
+        case .freeze: .making(.freezing)
         case .pause: .making(.parking)
         case .remove: .removal
         }

@@ -50,6 +50,8 @@ struct Snapshot: Sendable {
     var overlays: [OverlayName]
     /// The names of the domains, gone ones included, whose consoles are kept.
     var consoles: [String]
+    /// The checkpoints that lie in the data folder, finished or not.
+    var checkpoints: [CheckpointID]
 }
 
 /// What the server has now.
@@ -64,8 +66,12 @@ enum StepOutcome: Sendable, Hashable {
     /// The overlay lies at this path.
     case overlayLaid(path: String)
     case domainBuilt
+    /// The guest has taken its identity over, and this password for its account with it.
+    case settled(password: String)
     /// RDP answered with a certificate of this fingerprint.
     case answered(fingerprint: [UInt8])
+    /// The desktop is frozen, and its domain gone.
+    case frozen
     case paused
     /// Domain and overlay are gone.
     case removed
@@ -99,12 +105,13 @@ enum Milestone: Hashable, Sendable {
     case dropped(DesktopID)
     case held(DesktopID)
     case consoleKept(DesktopID)
+    case checkpointGone(CheckpointID)
 
     /// Whether it is already so and must reach the disk sooner or later.
     var isFact: Bool {
         switch self {
         case .added, .begun, .parked, .leased, .ticketRenewed: false
-        case .retiring, .emptied, .dropped, .held, .consoleKept: true
+        case .retiring, .emptied, .dropped, .held, .consoleKept, .checkpointGone: true
         }
     }
 }

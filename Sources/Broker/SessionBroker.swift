@@ -39,8 +39,9 @@ extension Broker {
         guard let open = room.sessions[id], let desktop = room.desktops[open.session.desktop], let lab = room.labs[desktop.lab],
             let image = desktop.image.flatMap({ room.images[$0] }), let fingerprint = desktop.fingerprint
         else { return nil }
+        let account = Account(user: image.account.user, password: desktop.password ?? image.account.password)
         return Lease(
-            session: id, desktop: desktop.name, ticket: ticket, account: image.account, fingerprint: fingerprint, resumed: resumed,
+            session: id, desktop: desktop.name, ticket: ticket, account: account, fingerprint: fingerprint, resumed: resumed,
             afterSession: lab.afterSession, grace: lab.grace)
     }
 

@@ -13,14 +13,19 @@ public struct Desktop: Hashable, Sendable {
     /// What this generation was made from; nil before the first making.
     public var image: ImageVersionID?
     public var profile: Profile?
+    /// The checkpoint that this generation was restored from; nil where it was booted.
+    public var checkpoint: CheckpointID?
     /// SHA-256 of the certificate that its RDP server showed in this generation, 32 bytes; nil until then.
     public var fingerprint: [UInt8]?
+    /// The password of the image's account in this generation, where its guest has taken one over; nil where the image's own is in force.
+    public var password: String?
     /// What went wrong last; nil once a making has succeeded.
     public var failure: Failure?
 
     public init(
         id: DesktopID, lab: LabID, number: Int, name: String, place: Place, generation: Generation = .none, state: DesktopState = .empty,
-        image: ImageVersionID? = nil, profile: Profile? = nil, fingerprint: [UInt8]? = nil, failure: Failure? = nil
+        image: ImageVersionID? = nil, profile: Profile? = nil, checkpoint: CheckpointID? = nil,
+        fingerprint: [UInt8]? = nil, password: String? = nil, failure: Failure? = nil
     ) {
         self.id = id
         self.lab = lab
@@ -31,7 +36,9 @@ public struct Desktop: Hashable, Sendable {
         self.state = state
         self.image = image
         self.profile = profile
+        self.checkpoint = checkpoint
         self.fingerprint = fingerprint
+        self.password = password
         self.failure = failure
     }
 }

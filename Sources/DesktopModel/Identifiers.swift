@@ -40,6 +40,15 @@ public struct DesktopID: RawRepresentable, Hashable, Sendable, Codable, Comparab
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
 
+/// The number of a checkpoint; never used twice.
+public struct CheckpointID: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public var description: String { String(rawValue) }
+    public var next: CheckpointID { CheckpointID(rawValue: rawValue + 1) }
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
 /// How often a desktop was made anew; 0 before the first making. Nothing of one generation can be reached from the next.
 public struct Generation: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
     public let rawValue: UInt32

@@ -34,10 +34,12 @@ public struct ImageVersion: Hashable, Sendable {
     /// What the golden disk holds at its largest: an overlay can grow to this, and is admitted at it.
     public let diskSize: ByteCount
     public let minimumMemory: ByteCount
+    /// Whether it holds the package punnet-guest, by which each of its desktops takes over an identity of its own.
+    public let hasGuest: Bool
 
     public init(
         id: ImageVersionID, image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String,
-        commandLine: String, account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount
+        commandLine: String, account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount, hasGuest: Bool
     ) {
         self.id = id
         self.image = image
@@ -52,5 +54,6 @@ public struct ImageVersion: Hashable, Sendable {
         self.checksum = checksum
         self.diskSize = diskSize
         self.minimumMemory = minimumMemory
+        self.hasGuest = hasGuest
     }
 }

@@ -4,8 +4,12 @@ public enum PreparationStep: String, Hashable, Sendable, CaseIterable, Codable {
     case overlay
     /// Xen builds the domain, paused.
     case domain
+    /// The domain runs, and its guest takes over an identity of its own. Left out where the image has no guest package.
+    case identity
     /// The domain runs, and RDP is asked until it answers.
     case readiness
+    /// The desktop is frozen as a checkpoint, and goes. Of a desktop that is made for that alone.
+    case freezing
     /// The domain is paused again and what came of it is committed.
     case parking
 }
@@ -73,7 +77,9 @@ extension DesktopState {
         switch (self, change) {
         case (.empty, .prepare): .preparing(.overlay)
         case (.preparing(.overlay), .advance(to: .domain)): .preparing(.domain)
-        case (.preparing(.domain), .advance(to: .readiness)): .preparing(.readiness)
+        case (.preparing(.domain), .advance(to: .identity)): .preparing(.identity)
+        case (.preparing(.domain), .advance(to: .readiness)), (.preparing(.identity), .advance(to: .readiness)): .preparing(.readiness)
+        case (.preparing(.readiness), .advance(to: .freezing)): .preparing(.freezing)
         case (.preparing(.readiness), .advance(to: .parking)): .preparing(.parking)
         case (.preparing(.parking), .parked): .ready
         case (.ready, .lease(let session)): .leased(session)

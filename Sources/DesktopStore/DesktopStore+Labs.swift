@@ -19,17 +19,17 @@ extension DesktopStore {
             try db.execute(
                 sql: """
                     INSERT INTO image_version (image, version, boot, disk, kernel, ramdisk, blank_overlay, command_line, user, password,
-                        checksum, disk_size, minimum_memory) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        checksum, disk_size, minimum_memory, has_guest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     new.image, new.version, new.boot.rawValue, new.disk, new.kernel, new.ramdisk, new.blankOverlay, new.commandLine,
-                    new.account.user, new.account.password, new.checksum, new.diskSize.rawValue, new.minimumMemory.rawValue,
+                    new.account.user, new.account.password, new.checksum, new.diskSize.rawValue, new.minimumMemory.rawValue, new.hasGuest,
                 ])
             return ImageVersion(
                 id: ImageVersionID(rawValue: db.lastInsertedRowID), image: new.image, version: new.version, boot: new.boot, disk: new.disk,
                 kernel: new.kernel, ramdisk: new.ramdisk, blankOverlay: new.blankOverlay, commandLine: new.commandLine,
-                account: new.account,
-                checksum: new.checksum, diskSize: new.diskSize, minimumMemory: new.minimumMemory)
+                account: new.account, checksum: new.checksum, diskSize: new.diskSize, minimumMemory: new.minimumMemory,
+                hasGuest: new.hasGuest)
         }
     }
 

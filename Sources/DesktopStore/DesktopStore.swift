@@ -77,7 +77,9 @@ public final class DesktopStore: Sendable {
                     try $0.session()
                 },
                 nextDesktop: DesktopID(rawValue: try numbers.number("next_desktop")),
-                nextSession: SessionID(rawValue: try numbers.integer("next_session")))
+                nextSession: SessionID(rawValue: try numbers.integer("next_session")),
+                checkpoints: try Self.rows(db, "SELECT * FROM checkpoint ORDER BY id", of: "checkpoint").map { try $0.checkpoint() },
+                nextCheckpoint: CheckpointID(rawValue: try numbers.number("next_checkpoint")))
         }
     }
 

@@ -12,8 +12,8 @@ extension StoreChange {
                 db,
                 """
                 INSERT INTO desktop (lab, number, name, place, generation, state, step, session, cause, holding, image_version, vcpus,
-                    memory, fingerprint, failures, failed_generation, failed_step, failed_cause, failed_console, since, id)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    memory, checkpoint, fingerprint, password, failures, failed_generation, failed_step, failed_cause, failed_console, since, id)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 [desktop.lab.rawValue, desktop.number, desktop.name, desktop.place.rawValue] + Self.changing(desktop)
                     + [now, desktop.id.rawValue])
@@ -22,8 +22,8 @@ extension StoreChange {
                 db,
                 """
                 UPDATE desktop SET generation = ?, since = iif(state = ?, since, ?), state = ?, step = ?, session = ?, cause = ?, holding = ?,
-                    image_version = ?, vcpus = ?, memory = ?, fingerprint = ?, failures = ?, failed_generation = ?, failed_step = ?,
-                    failed_cause = ?, failed_console = ? WHERE id = ?
+                    image_version = ?, vcpus = ?, memory = ?, checkpoint = ?, fingerprint = ?, password = ?, failures = ?,
+                    failed_generation = ?, failed_step = ?, failed_cause = ?, failed_console = ? WHERE id = ?
                 """,
                 Self.changing(desktop).inserting([desktop.state.word, now], at: 1) + [desktop.id.rawValue],
                 orElse: .unknown(kind: "desktop", id: String(desktop.id.rawValue)))
@@ -33,6 +33,18 @@ extension StoreChange {
                 [lines.joined(separator: "\n"), id.rawValue, generation.rawValue])
         case .desktopRemoved(let id):
             try Self.run(db, "DELETE FROM desktop WHERE id = ?", [id.rawValue])
+        case .checkpointAdded(let checkpoint):
+            try Self.run(
+                db, "UPDATE appliance SET next_checkpoint = ? + 1 WHERE next_checkpoint <= ?", [checkpoint.id.rawValue, checkpoint.id.rawValue],
+                orElse: .taken(kind: "checkpoint", name: String(checkpoint.id.rawValue)))
+            try Self.run(
+                db, "INSERT INTO checkpoint (image_version, vcpus, memory, host, state, cause, failures, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [checkpoint.image.rawValue, checkpoint.profile.vcpus, checkpoint.profile.memory.rawValue, checkpoint.host]
+                    + Self.changing(checkpoint))
+        case .checkpointChanged(let checkpoint):
+            try Self.run(db, "UPDATE checkpoint SET state = ?, cause = ?, failures = ? WHERE id = ?", Self.changing(checkpoint))
+        case .checkpointRemoved(let id):
+            try Self.run(db, "DELETE FROM checkpoint WHERE id = ?", [id.rawValue])
         case .sessionBegan(let session, let desktopName, let seatName):
             try Self.use(session.id, in: db)
             try Self.run(
@@ -57,6 +69,13 @@ extension StoreChange {
         }
     }
 
+    /// The columns of a checkpoint that change, and its number.
+    private static func changing(_ checkpoint: Checkpoint) -> [(any DatabaseValueConvertible)?] {
+        var cause: String?
+        if case .failed(let why) = checkpoint.state { cause = why }
+        return [checkpoint.state.word, cause, checkpoint.failures, checkpoint.id.rawValue]
+    }
+
     /// The columns of a desktop that change, from `generation` to `failed_console`.
     private static func changing(_ desktop: Desktop) -> [(any DatabaseValueConvertible)?] {
         var step: String?
@@ -71,7 +90,7 @@ extension StoreChange {
         }
         return [
             desktop.generation.rawValue, desktop.state.word, step, session, cause, holding, desktop.image?.rawValue, desktop.profile?.vcpus,
-            desktop.profile?.memory.rawValue, desktop.fingerprint.map { Data($0) }, desktop.failure?.count ?? 0,
+            desktop.profile?.memory.rawValue, desktop.checkpoint?.rawValue, desktop.fingerprint.map { Data($0) }, desktop.password, desktop.failure?.count ?? 0,
             desktop.failure?.generation.rawValue, desktop.failure?.step?.rawValue, desktop.failure?.cause,
             desktop.failure?.console.joined(separator: "\n"),
         ]

@@ -7,11 +7,42 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure)]
+    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint]
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
         try $0.execute(sql: "ALTER TABLE appliance ADD COLUMN server TEXT NOT NULL DEFAULT 'xen'")
+    }
+
+    /// Which images hold the guest package, and the password that each desktop's guest has taken over.
+    static let guest = StoreMigration(name: "4-guest") {
+        try $0.execute(
+            sql: """
+                ALTER TABLE image_version ADD COLUMN has_guest INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE desktop ADD COLUMN password TEXT;
+                """)
+    }
+
+    /// Checkpoints, and which one each desktop was restored from.
+    static let checkpoint = StoreMigration(name: "5-checkpoint") {
+        try $0.execute(
+            sql: """
+                CREATE TABLE checkpoint (
+                    id INTEGER PRIMARY KEY,
+                    image_version INTEGER NOT NULL REFERENCES image_version (id),
+                    vcpus INTEGER NOT NULL,
+                    memory INTEGER NOT NULL,
+                    host TEXT NOT NULL,
+                    state TEXT NOT NULL,
+                    cause TEXT,
+                    failures INTEGER NOT NULL,
+                    CHECK ((state = 'failed') = (cause IS NOT NULL))
+                ) STRICT;
+
+                ALTER TABLE appliance ADD COLUMN next_checkpoint INTEGER NOT NULL DEFAULT 1;
+                ALTER TABLE desktop ADD COLUMN checkpoint INTEGER REFERENCES checkpoint (id) DEFERRABLE INITIALLY DEFERRED;
+                CREATE INDEX desktop_checkpoint ON desktop (checkpoint);
+                """)
     }
 
     /// Everything that the first version keeps.

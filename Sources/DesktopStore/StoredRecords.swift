@@ -21,6 +21,10 @@ public struct StoredRoom: Hashable, Sendable {
     public let nextDesktop: DesktopID
     /// The number for the next session; it was never used.
     public let nextSession: SessionID
+    /// By number.
+    public let checkpoints: [Checkpoint]
+    /// The number for the next checkpoint; it was never used.
+    public let nextCheckpoint: CheckpointID
 }
 
 /// A version of an image that is to be kept; the store gives it its number.
@@ -40,11 +44,11 @@ public struct NewImageVersion: Hashable, Sendable {
     public var checksum: String
     public var diskSize: ByteCount
     public var minimumMemory: ByteCount
+    public var hasGuest: Bool
 
     public init(
         image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String,
-        commandLine: String,
-        account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount
+        commandLine: String, account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount, hasGuest: Bool = false
     ) {
         self.image = image
         self.version = version
@@ -58,6 +62,7 @@ public struct NewImageVersion: Hashable, Sendable {
         self.checksum = checksum
         self.diskSize = diskSize
         self.minimumMemory = minimumMemory
+        self.hasGuest = hasGuest
     }
 }
 
@@ -96,6 +101,12 @@ public enum StoreChange: Hashable, Sendable {
     case consoleRead(DesktopID, Generation, [String])
     /// One that is not there is no error: that it is gone is a fact.
     case desktopRemoved(DesktopID)
+    /// A checkpoint with a number that was never used.
+    case checkpointAdded(Checkpoint)
+    /// The checkpoint's state and failures are now these. One that is not there is no error: nobody wants it any more.
+    case checkpointChanged(Checkpoint)
+    /// No desktop may name it any more when the changes are applied. One that is not there is no error.
+    case checkpointRemoved(CheckpointID)
     /// The lease: it goes together with the change that makes its desktop `leased`. The names are kept for the history.
     case sessionBegan(Session, desktopName: String, seatName: String)
     /// The session has another ticket, or is used from another address.

@@ -32,6 +32,11 @@ struct StoredRow {
         return value
     }
 
+    func optionalText(_ column: String) throws(StoreError) -> String? {
+        if case .null = value(column) { return nil }
+        return try text(column)
+    }
+
     func optionalBytes(_ column: String, count: Int) throws(StoreError) -> [UInt8]? {
         switch value(column) {
         case .null: return nil
@@ -86,7 +91,8 @@ extension StoredRow {
             boot: try word("boot"), disk: try text("disk"), kernel: try text("kernel"), ramdisk: try text("ramdisk"),
             blankOverlay: try text("blank_overlay"), commandLine: try text("command_line"),
             account: Account(user: try text("user"), password: try text("password")), checksum: try text("checksum"),
-            diskSize: try byteCount("disk_size"), minimumMemory: try byteCount("minimum_memory"))
+            diskSize: try byteCount("disk_size"), minimumMemory: try byteCount("minimum_memory"),
+            hasGuest: try integer("has_guest") != 0)
     }
 
     func lab() throws(StoreError) -> Lab {
@@ -103,7 +109,25 @@ extension StoredRow {
             id: DesktopID(rawValue: try number("id")), lab: LabID(rawValue: try integer("lab")), number: try number("number"),
             name: try text("name"), place: Place(rawValue: try number("place")), generation: Generation(rawValue: try number("generation")),
             state: try desktopState(), image: try optionalInteger("image_version").map { ImageVersionID(rawValue: $0) }, profile: profile,
-            fingerprint: try optionalBytes("fingerprint", count: 32), failure: try failure())
+            checkpoint: try optionalInteger("checkpoint") == nil ? nil : CheckpointID(rawValue: try number("checkpoint")),
+            fingerprint: try optionalBytes("fingerprint", count: 32), password: try optionalText("password"), failure: try failure())
+    }
+
+    func checkpoint() throws(StoreError) -> Checkpoint {
+        Checkpoint(
+            id: CheckpointID(rawValue: try number("id")), image: ImageVersionID(rawValue: try integer("image_version")),
+            profile: Profile(vcpus: try number("vcpus"), memory: try byteCount("memory")), host: try text("host"),
+            state: try checkpointState(), failures: try number("failures"))
+    }
+
+    private func checkpointState() throws(StoreError) -> Checkpoint.State {
+        switch try text("state") {
+        case "making": .making
+        case "unproven": .unproven
+        case "proven": .proven
+        case "failed": .failed(cause: try text("cause"))
+        default: throw damaged("state")
+        }
     }
 
     private func failure() throws(StoreError) -> Failure? {

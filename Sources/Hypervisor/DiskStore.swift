@@ -21,6 +21,22 @@ public protocol DiskStore: Sendable {
         async throws(HypervisorError) -> StoredImage
     /// Removes a version's files. What is gone is no error.
     func removeImage(_ name: String, version: Int) async throws(HypervisorError)
+    /// Makes an empty place for a checkpoint, and tells where its memory is to be saved. What a making that was cut off left there goes.
+    func beginCheckpoint(_ id: CheckpointID) async throws(HypervisorError) -> String
+    /// Takes an overlay that no domain uses any more as the disk of a checkpoint whose memory is saved, and lays a blank one over it.
+    ///
+    /// The two belong together from then on, and neither changes any more; the overlay is no longer listed as one. Where the memory or the
+    /// overlay is missing: `missingFile`. Seconds: all of both is read for its checksum.
+    func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError)
+    /// Lays a disk for a desktop that is to be restored from a checkpoint, as `layOverlay(of:for:)` does. Where its disk or its memory is gone
+    /// or is not what was sealed, none is laid (`spoiltCheckpoint`).
+    func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String
+    /// Where the memory of a checkpoint lies.
+    func memory(of checkpoint: CheckpointID) -> String
+    /// Removes a checkpoint, which no desktop may use any more. One that is gone is no error.
+    func removeCheckpoint(_ id: CheckpointID) async throws(HypervisorError)
+    /// Every checkpoint there is, also what a making that was cut off left.
+    func checkpoints() async throws(HypervisorError) -> [CheckpointID]
     /// What the file system that holds the overlays has, and has left.
     func space() async throws(HypervisorError) -> DiskSpace
 }

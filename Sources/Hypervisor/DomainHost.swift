@@ -24,6 +24,16 @@ public protocol DomainHost: Sendable {
     /// Ends it at once and waits until it holds no memory. A domain that is gone is no error. One that is being built is ended at the latest
     /// when it is built.
     func destroy(_ domain: DomainUUID) async throws(HypervisorError)
+    /// Lays an identity out where the domain's guest looks for it as soon as it runs, in the place of what was laid out before.
+    ///
+    /// A domain that is gone: `noSuchDomain`.
+    func announce(_ identity: DesktopIdentity, to domain: DomainUUID) async throws(HypervisorError)
+    /// Waits until the guest of a running domain has taken over the identity of that announcement, telling it the time when it asks; then
+    /// what is secret in it is taken away again.
+    ///
+    /// It waits for ever for a guest that does not answer: cancel the task then, which it answers with `CancellationError`. A guest that says
+    /// that it cannot: `guestFailed`.
+    func settled(_ domain: DomainUUID, call: String) async throws
     /// Every domain there is but dom0, foreign ones included.
     func domains() async throws(HypervisorError) -> [RunningDomain]
     func capacity() async throws(HypervisorError) -> HostCapacity
@@ -87,11 +97,14 @@ public struct RunningDomain: Hashable, Sendable {
     public let name: String
     public let activity: Activity
     public let memory: ByteCount
-    public init(uuid: DomainUUID, name: String, activity: Activity, memory: ByteCount) {
+    /// How long its virtual CPUs have worked, since it was built.
+    public let worked: Duration
+    public init(uuid: DomainUUID, name: String, activity: Activity, memory: ByteCount, worked: Duration = .zero) {
         self.uuid = uuid
         self.name = name
         self.activity = activity
         self.memory = memory
+        self.worked = worked
     }
 }
 
@@ -120,10 +133,13 @@ public struct HostCapacity: Hashable, Sendable {
     /// What dom0 has.
     public let controlMemory: ByteCount
     public let processors: Int
-    public init(totalMemory: ByteCount, freeMemory: ByteCount, controlMemory: ByteCount, processors: Int) {
+    /// Which hypervisor, processor and dom0 kernel they are: a domain's memory is restored only where it was saved.
+    public let mark: String
+    public init(totalMemory: ByteCount, freeMemory: ByteCount, controlMemory: ByteCount, processors: Int, mark: String = "") {
         self.totalMemory = totalMemory
         self.freeMemory = freeMemory
         self.controlMemory = controlMemory
         self.processors = processors
+        self.mark = mark
     }
 }

@@ -11,6 +11,10 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
     case missingFile(path: String)
     /// A file of an image is not the one that was taken in.
     case changedFile(path: String)
+    /// A file of a checkpoint is gone, or is not what was sealed.
+    case spoiltCheckpoint(path: String)
+    /// The guest says that it could not take its identity over, and why.
+    case guestFailed(reason: String)
     /// A call failed in another way: the call, its return code, and what the log said.
     case failed(call: String, code: Int, detail: String)
 
@@ -23,6 +27,8 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
         case .outOfDisk(let path): "the disk that holds '\(path)' is full"
         case .missingFile(let path): "'\(path)' is missing"
         case .changedFile(let path): "'\(path)' is not what was taken in, by its SHA-256"
+        case .spoiltCheckpoint(let path): "'\(path)' is missing, or is not what was frozen, by its SHA-256"
+        case .guestFailed(let reason): "the guest could not take its identity over: \(reason)"
         case .failed(let call, let code, let detail): "\(call) failed with \(code)\(detail.isEmpty ? "" : ": \(detail)")"
         }
     }

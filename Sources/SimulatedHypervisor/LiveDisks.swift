@@ -21,6 +21,17 @@ public final class LiveDisks: DiskStore {
     public func overlays() async throws(HypervisorError) -> [OverlayName] { try await connection.overlays() }
     public func space() async throws(HypervisorError) -> DiskSpace { try await connection.space() }
 
+    public func beginCheckpoint(_ id: CheckpointID) async throws(HypervisorError) -> String { try await connection.beginCheckpoint(id) }
+    public func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError) {
+        try await connection.sealCheckpoint(id, from: overlay)
+    }
+    public func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String {
+        try await connection.layOverlay(over: checkpoint, for: overlay)
+    }
+    public func memory(of checkpoint: CheckpointID) -> String { connection.memory(of: checkpoint) }
+    public func removeCheckpoint(_ id: CheckpointID) async throws(HypervisorError) { try await connection.removeCheckpoint(id) }
+    public func checkpoints() async throws(HypervisorError) -> [CheckpointID] { try await connection.checkpoints() }
+
     public func takeIn(
         _ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(HypervisorError) -> StoredImage {

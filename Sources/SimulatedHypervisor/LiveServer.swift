@@ -63,7 +63,7 @@ public final class LiveServer: Service {
         ) { deed in
             switch deed {
             case .built(let domain, _), .letRun(let domain), .paused(let domain), .destroyed(let domain): changed.yield(domain)
-            case .laid, .removed, .hadNoMemory: break
+            case .laid, .removed, .hadNoMemory, .restored, .sealed, .dropped: break
             }
         }
         connection = SimulatedConnection(to: server)

@@ -74,6 +74,19 @@ enum DiskFiles {
         }
     }
 
+    /// Removes a folder and the files in it. One that is gone is no error.
+    static func removeFolder(_ folder: String) throws(HypervisorError) {
+        let names: [String]
+        do throws(HypervisorError) {
+            names = try Self.names(in: folder)
+        } catch {
+            if case .missingFile = error { return }
+            throw error
+        }
+        for name in names { try remove("\(folder)/\(name)") }
+        guard rmdir(folder) == 0 || errno == ENOENT else { throw FileFailure.error("rmdir", folder) }
+    }
+
     /// The names in a folder, without `.` and `..`.
     static func names(in folder: String) throws(HypervisorError) -> [String] {
         guard let handle = opendir(folder) else { throw FileFailure.error("opendir", folder) }

@@ -23,13 +23,16 @@ public final class FileDiskStore: DiskStore {
     public struct Settings: Hashable, Sendable {
         public var images: String
         public var desktops: String
+        public var checkpoints: String
         public var overlayMaker: OverlayMaker
 
         public init(
-            images: String, desktops: String, overlayMaker: OverlayMaker = .storagePool(uri: "storage:///system", name: "punnet-images")
+            images: String, desktops: String, checkpoints: String,
+            overlayMaker: OverlayMaker = .storagePool(uri: "storage:///system", name: "punnet-images")
         ) {
             self.images = images
             self.desktops = desktops
+            self.checkpoints = checkpoints
             self.overlayMaker = overlayMaker
         }
     }
@@ -48,15 +51,45 @@ public final class FileDiskStore: DiskStore {
         self.logger = logger
         try DiskFiles.makeFolder(settings.images)
         try DiskFiles.makeFolder(settings.desktops)
+        try DiskFiles.makeFolder(settings.checkpoints)
     }
 
     public func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String {
-        let target = path(of: overlay)
+        _ = try await backingFile(of: blank)
+        if let files = VersionFiles(blank: blank, in: settings.images) { try await requireUnchanged(files) }
+        return try await lay(blank, for: overlay)
+    }
+
+    public func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String {
+        let files = CheckpointFiles(checkpoint, in: settings.checkpoints)
+        for path in files.golden where access(path, R_OK) != 0 { throw .spoiltCheckpoint(path: path) }
+        guard let golden = try await backingFile(of: files.disk), let image = VersionFiles(disk: golden, in: settings.images) else {
+            throw .spoiltCheckpoint(path: files.disk)
+        }
+        try await requireUnchanged(image)
+        do throws(HypervisorError) {
+            try await requireUnchanged(files)
+        } catch {
+            switch error {
+            case .changedFile(let path), .missingFile(let path): throw .spoiltCheckpoint(path: path)
+            default: throw error
+            }
+        }
+        return try await lay(files.blank, for: overlay)
+    }
+
+    /// The disk that a disk lies over, which is there; nil where it lies over none.
+    private func backingFile(of path: String) async throws(HypervisorError) -> String? {
         try await overlayLane.run { () throws(HypervisorError) in
             // QEMU would find out only when the domain is built, and say less.
-            if let golden = try QcowHeader.backingFile(of: blank), access(golden, R_OK) != 0 { throw .missingFile(path: golden) }
+            guard let below = try QcowHeader.backingFile(of: path) else { return nil }
+            guard access(below, R_OK) == 0 else { throw .missingFile(path: below) }
+            return below
         }
-        if let files = VersionFiles(blank: blank, in: settings.images) { try await requireUnchanged(files) }
+    }
+
+    private func lay(_ blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String {
+        let target = path(of: overlay)
         // Not synced: after a power cut no domain is left that could use it, and it is swept away with the other overlays.
         try await overlayLane.run { () throws(HypervisorError) in _ = try DiskFiles.copy(blank, to: target, durably: false) }
         return target
@@ -71,6 +104,52 @@ public final class FileDiskStore: DiskStore {
         let folder = settings.desktops
         return try await overlayLane.run { () throws(HypervisorError) in
             try DiskFiles.names(in: folder).compactMap { OverlayName(fileName: $0) }
+        }
+    }
+
+    public func beginCheckpoint(_ id: CheckpointID) async throws(HypervisorError) -> String {
+        let files = CheckpointFiles(id, in: settings.checkpoints)
+        try await imageLane.run { () throws(HypervisorError) in
+            try DiskFiles.removeFolder(files.folder)
+            try DiskFiles.makeFolder(files.folder)
+        }
+        return files.memory
+    }
+
+    public func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError) {
+        let files = CheckpointFiles(id, in: settings.checkpoints)
+        let source = path(of: overlay)
+        try await imageLane.run { () throws(HypervisorError) in
+            for path in [files.memory, source] { _ = try DiskFiles.size(of: path) }
+            try DiskFiles.rename(source, to: files.disk)
+        }
+        try await Program.run("qemu-img", ["create", "-q", "-f", "qcow2", "-b", files.disk, "-F", "qcow2", files.blank])
+        try await imageLane.run { () throws(HypervisorError) in
+            var lines = ""
+            for path in files.golden {
+                guard chmod(path, 0o400) == 0 else { throw FileFailure.error("chmod", path) }
+                try DiskFiles.sync(path)
+            }
+            for path in files.golden { lines += "\(Hex.text(of: try DiskFiles.checksum(of: path)))  \(fileName(path))\n" }
+            try DiskFiles.replace(files.sums, with: lines, mode: 0o400)
+            try DiskFiles.replace(files.seen, with: try files.appearance(), mode: 0o400)
+            try DiskFiles.syncFolder(files.folder)
+        }
+    }
+
+    public func memory(of checkpoint: CheckpointID) -> String { CheckpointFiles(checkpoint, in: settings.checkpoints).memory }
+
+    public func removeCheckpoint(_ id: CheckpointID) async throws(HypervisorError) {
+        let files = CheckpointFiles(id, in: settings.checkpoints)
+        try await imageLane.run { () throws(HypervisorError) in try DiskFiles.removeFolder(files.folder) }
+    }
+
+    public func checkpoints() async throws(HypervisorError) -> [CheckpointID] {
+        let folder = settings.checkpoints
+        return try await imageLane.run { () throws(HypervisorError) in
+            try DiskFiles.names(in: folder).compactMap { name in
+                UInt32(name).flatMap { String($0) == name ? CheckpointID(rawValue: $0) : nil }
+            }
         }
     }
 
@@ -180,7 +259,7 @@ public final class FileDiskStore: DiskStore {
     ///
     /// As long as they look as they did when they last were, their sizes, inodes and times of change, that is enough. Otherwise they are read:
     /// minutes for a large disk.
-    private func requireUnchanged(_ files: VersionFiles) async throws(HypervisorError) {
+    private func requireUnchanged(_ files: some SealedFiles) async throws(HypervisorError) {
         if try await overlayLane.run({ () throws(HypervisorError) in try files.lookAsSeen() }) { return }
         let logger = logger
         try await imageLane.run { () throws(HypervisorError) in
@@ -193,7 +272,7 @@ public final class FileDiskStore: DiskStore {
                 guard lines.contains("\(Hex.text(of: try DiskFiles.checksum(of: path)))  \(fileName(path))") else { throw .changedFile(path: path) }
             }
             try DiskFiles.replace(files.seen, with: before, mode: 0o400)
-            logger.notice("an image's files were read again, and are what was taken in", metadata: ["disk": "\(files.disk)"])
+            logger.notice("files were read again, and are what they were", metadata: ["disk": "\(files.disk)"])
         }
     }
 
@@ -253,8 +332,45 @@ private struct Checksums: Sendable {
 
 private func fileName(_ path: String) -> String { String(path.split(separator: "/").last ?? "") }
 
+/// Files that never change once they are finished, with what proves that they did not.
+private protocol SealedFiles: Hashable, Sendable {
+    var disk: String { get }
+    /// What a desktop is made from, beside its overlay.
+    var golden: [String] { get }
+    /// Their checksums, in the form that `sha256sum` checks; and how they looked when they were last known to have them.
+    var sums: String { get }
+    var seen: String { get }
+}
+
+extension SealedFiles {
+    /// How the golden files look from outside: what cannot stay the same when one is written or put in another's place.
+    func appearance() throws(HypervisorError) -> String {
+        var lines = ""
+        for path in golden { lines += "\(fileName(path)) \(try DiskFiles.appearance(of: path))\n" }
+        return lines
+    }
+
+    func lookAsSeen() throws(HypervisorError) -> Bool { try DiskFiles.text(of: seen) == (try appearance()) }
+}
+
+/// The files of one checkpoint, in a folder of its own.
+private struct CheckpointFiles: SealedFiles {
+    let folder, disk, memory, blank, sums, seen: String
+
+    init(_ id: CheckpointID, in checkpoints: String) {
+        folder = "\(checkpoints)/\(id)"
+        disk = folder + "/disk.qcow2"
+        memory = folder + "/memory"
+        blank = folder + "/blank.qcow2"
+        sums = folder + "/sha256"
+        seen = folder + "/seen"
+    }
+
+    var golden: [String] { [disk, memory, blank] }
+}
+
 /// The names of one version's files, finished and in the making.
-private struct VersionFiles: Hashable, Sendable {
+private struct VersionFiles: SealedFiles {
     let disk, kernel, ramdisk, blank: String
     /// The checksums of disk, kernel and ramdisk, and how these looked when they were last known to have them.
     let sums, seen: String
@@ -277,6 +393,12 @@ private struct VersionFiles: Hashable, Sendable {
         self.init(folder: folder, stem: String(blank.dropFirst(folder.count + 1).dropLast(Self.blankEnd.count)))
     }
 
+    /// The version whose golden disk it is; nil for a file of another name or in another folder.
+    init?(disk: String, in folder: String) {
+        guard disk.hasPrefix(folder + "/"), disk.hasSuffix(".qcow2"), !disk.hasSuffix(Self.blankEnd) else { return nil }
+        self.init(folder: folder, stem: String(disk.dropFirst(folder.count + 1).dropLast(".qcow2".count)))
+    }
+
     private static let blankEnd = ".blank.qcow2"
 
     private init(folder: String, stem: String) {
@@ -294,15 +416,6 @@ private struct VersionFiles: Hashable, Sendable {
 
     /// What a desktop is made from, beside its overlay.
     var golden: [String] { [disk, kernel, ramdisk] }
-
-    /// How the golden files look from outside: what cannot stay the same when one is written or put in another's place.
-    func appearance() throws(HypervisorError) -> String {
-        var lines = ""
-        for path in golden { lines += "\(fileName(path)) \(try DiskFiles.appearance(of: path))\n" }
-        return lines
-    }
-
-    func lookAsSeen() throws(HypervisorError) -> Bool { try DiskFiles.text(of: seen) == (try appearance()) }
 
     var finished: [String] { [blank, disk, kernel, ramdisk, sums, seen] }
     var partial: [String] { [partialDisk, partialKernel, partialRamdisk, sums + ".new", seen + ".new"] }

@@ -57,6 +57,7 @@ public final class XenDomainHost: DomainHost {
     private let questions: XenLane
     private let slow: XenLanePool
     private let watcher: XenEvents
+    private let guests: GuestDesk
     private let logs: ConsoleLogs
     private let books: SharedBooks
     private let logger: Logger
@@ -73,6 +74,7 @@ public final class XenDomainHost: DomainHost {
         do throws(XenError) {
             fast = try XenLane("xen.fast")
             questions = try XenLane("xen.questions")
+            guests = try GuestDesk()
             slow = try XenLanePool("xen.slow", lanes: settings.slowOperations)
             watcher = try XenEvents { event in
                 if let event = Self.translate(event, books) { continuation.yield(event) }
@@ -161,6 +163,20 @@ public final class XenDomainHost: DomainHost {
         }
     }
 
+    public func announce(_ identity: DesktopIdentity, to domain: DomainUUID) async throws(HypervisorError) {
+        let id = try await questions.run { [self] (xen) throws(HypervisorError) in try find(domain, xen) }
+        do throws(XenError) { try await guests.announce(identity, to: id) } catch { throw Self.translate(error, domain) }
+    }
+
+    public func settled(_ domain: DomainUUID, call: String) async throws {
+        let id = try await questions.run { [self] (xen) throws(HypervisorError) in try find(domain, xen) }
+        do {
+            guard try await guests.settled(id, call: call) else { throw HypervisorError.noSuchDomain(domain) }
+        } catch let error as XenError {
+            throw Self.translate(error, domain)
+        }
+    }
+
     public func domains() async throws(HypervisorError) -> [RunningDomain] {
         try await questions.run { (xen) throws(HypervisorError) in
             try Self.translating { () throws(XenError) in
@@ -179,9 +195,17 @@ public final class XenDomainHost: DomainHost {
                 let capacity = try xen.capacity()
                 return HostCapacity(
                     totalMemory: .kibibytes(Int64(capacity.totalMemoryKiB)), freeMemory: .kibibytes(Int64(capacity.freeMemoryKiB)),
-                    controlMemory: .kibibytes(Int64(try xen.domain(.control).memoryKiB)), processors: capacity.processors)
+                    controlMemory: .kibibytes(Int64(try xen.domain(.control).memoryKiB)), processors: capacity.processors,
+                    mark: "Xen \(capacity.version), Linux \(Self.kernelRelease)")
             }
         }
+    }
+
+    /// Of dom0.
+    private static var kernelRelease: String {
+        var system = utsname()
+        guard uname(&system) == 0 else { return "" }
+        return withUnsafeBytes(of: system.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     public func consoleTail(of name: String) async throws(HypervisorError) -> [String] { try await logs.lastLines(of: name) }
@@ -337,7 +361,9 @@ extension RunningDomain {
     init(_ domain: XenDomain, name: String) {
         let activity: Activity =
             if domain.isDying { .dying } else if domain.shutdown != nil { .shutDown } else if domain.isPaused { .paused } else { .running }
-        self.init(uuid: DomainUUID(bytes: domain.uuid), name: name, activity: activity, memory: .kibibytes(Int64(domain.memoryKiB)))
+        self.init(
+            uuid: DomainUUID(bytes: domain.uuid), name: name, activity: activity, memory: .kibibytes(Int64(domain.memoryKiB)),
+            worked: .nanoseconds(Int64(clamping: domain.workedNanoseconds)))
     }
 }
 

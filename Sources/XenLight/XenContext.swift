@@ -136,8 +136,14 @@ public final class XenContext: Sendable {
             let free = info.free_pages + info.scrub_pages
             return XenCapacity(
                 totalMemoryKiB: info.total_pages * page, freeMemoryKiB: (free - min(free, info.outstanding_pages)) * page,
-                processors: Int(info.nr_cpus))
+                processors: Int(info.nr_cpus), version: Self.text(of: version.pointee, info.hw_cap))
         }
+    }
+
+    private static func text(of version: libxl_version_info, _ features: libxl_hwcap) -> String {
+        let words = withUnsafeBytes(of: features) { $0.bindMemory(to: UInt32.self).map { String($0, radix: 16) } }
+        let extra = version.xen_version_extra.map { String(cString: $0) } ?? ""
+        return "\(version.xen_version_major).\(version.xen_version_minor)\(extra) \(words.joined(separator: ":"))"
     }
 
     /// How much free memory building this domain takes, its overhead included.

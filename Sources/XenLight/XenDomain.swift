@@ -41,6 +41,8 @@ public struct XenDomain: Hashable, Sendable {
     /// What it may grow to.
     public let maximumMemoryKiB: UInt64
     public let virtualProcessors: Int
+    /// How long these have worked, in all.
+    public let workedNanoseconds: UInt64
 
     init(_ info: libxl_dominfo) {
         id = DomainID(rawValue: info.domid)
@@ -51,6 +53,7 @@ public struct XenDomain: Hashable, Sendable {
         memoryKiB = info.current_memkb
         maximumMemoryKiB = info.max_memkb
         virtualProcessors = Int(info.vcpu_online)
+        workedNanoseconds = info.cpu_time
     }
 }
 
@@ -60,4 +63,6 @@ public struct XenCapacity: Hashable, Sendable {
     /// Free, being scrubbed included, less what is claimed by domains being built.
     public let freeMemoryKiB: UInt64
     public let processors: Int
+    /// Xen's version, and the features of the processors as it sees them.
+    public let version: String
 }

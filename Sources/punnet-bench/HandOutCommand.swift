@@ -87,6 +87,8 @@ private final class ParkedDomain: DomainHost {
     func pause(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }
     func unpause(_ domain: DomainUUID) async throws(HypervisorError) { try await host.unpause(uuid) }
     func destroy(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }
+    func announce(_ identity: DesktopIdentity, to domain: DomainUUID) async throws(HypervisorError) {}
+    func settled(_ domain: DomainUUID, call: String) async throws {}
     func domains() async throws(HypervisorError) -> [RunningDomain] { [] }
     func capacity() async throws(HypervisorError) -> HostCapacity { try await host.capacity() }
     func consoleTail(of name: String) async throws(HypervisorError) -> [String] { [] }
@@ -103,5 +105,11 @@ private struct NoDisks: DiskStore {
         _ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(HypervisorError) -> StoredImage { throw .unavailable("the bench takes in no image this way") }
     func removeImage(_ name: String, version: Int) async throws(HypervisorError) {}
+    func beginCheckpoint(_ id: CheckpointID) async throws(HypervisorError) -> String { memory(of: id) }
+    func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError) {}
+    func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String { overlay.fileName }
+    func memory(of checkpoint: CheckpointID) -> String { "/\(checkpoint)" }
+    func removeCheckpoint(_ id: CheckpointID) async throws(HypervisorError) {}
+    func checkpoints() async throws(HypervisorError) -> [CheckpointID] { [] }
     func space() async throws(HypervisorError) -> DiskSpace { DiskSpace(total: .gibibytes(8), free: .gibibytes(8), overlays: .zero) }
 }

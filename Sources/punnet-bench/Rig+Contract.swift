@@ -17,6 +17,7 @@ extension Rig: DomainRig {
         let deed: Deed =
             switch deed {
             case .idle: .idle
+            case .takesOver: .takesOver
             case .poweroff: .poweroff
             case .reboot: .reboot
             case .crash: .crash

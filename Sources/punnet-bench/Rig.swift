@@ -11,7 +11,7 @@ import XenHypervisor
 final class Rig: Sendable {
     /// What a guest does once it is up.
     enum Deed: String, Sendable {
-        case idle, poweroff, reboot, crash
+        case idle, takesOver, poweroff, reboot, crash
         /// With a network: serving a port; or trying what it must not.
         case listen, attack
     }
@@ -52,7 +52,7 @@ final class Rig: Sendable {
         let maker: FileDiskStore.OverlayMaker =
             usesLibvirt ? .storagePool(uri: "storage:///system", name: "punnet-bench") : .qemuImg
         disks = try FileDiskStore(
-            FileDiskStore.Settings(images: "\(work)/images", desktops: "\(work)/desktops", overlayMaker: maker), logger: logger)
+            FileDiskStore.Settings(images: "\(work)/images", desktops: "\(work)/desktops", checkpoints: "\(work)/checkpoints", overlayMaker: maker), logger: logger)
         let hostSettings = XenDomainHost.Settings(
             bridge: settings.bridge, portScript: settings.portScript, slowOperations: 2, installation: Self.installation)
         host = try XenDomainHost(hostSettings, logger: logger)

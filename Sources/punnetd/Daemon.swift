@@ -106,7 +106,7 @@ struct Daemon {
             let disks = try StartFailure.explain("the data folder cannot be used") {
                 try FileDiskStore(
                     .init(
-                        images: data + "/images", desktops: data + "/desktops",
+                        images: data + "/images", desktops: data + "/desktops", checkpoints: data + "/checkpoints",
                         overlayMaker: settings.networkMode == .bridge
                             ? .qemuImg : .storagePool(uri: "storage:///system", name: "punnet-images")),
                     logger: logger)

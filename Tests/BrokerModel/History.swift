@@ -143,6 +143,7 @@ final class History {
             faults.lies = lies ? 0.1 : 0
             faults.silences = silences ? 0.05 : 0
             faults.hangs = hangs ? 0.3 : 0
+            faults.stubbornness = hangs ? 0.2 : 0
             server.setFaults(faults)
         case .faultsEnd: server.setFaults(SimulatedServer.Faults())
         case .leaveDisk(let gibibytes):

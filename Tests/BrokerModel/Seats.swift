@@ -165,6 +165,7 @@ final class Seats: Sendable {
             }
             let row = watch.session(lease.session)
             watch.require(row?.seat == id, "seat \(id) is given session \(lease.session), which is not its own")
+            if let row { watch.seeAccount(lease.account.password, of: row.domain) }
             watch.require(row?.bootID == "boot-\(claim.boot)", "seat \(id), started anew, is given the session of its former start")
             guard !lease.resumed, watch.sessions(of: id, after: claim.after) == 1 else { return }
             watch.require(claim.before.isEmpty, "seat \(id) is given a desktop though seats \(claim.before) wait before it")

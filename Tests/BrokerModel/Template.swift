@@ -3,21 +3,24 @@ import DesktopStore
 
 /// The database from which each history's begins: it has two images, and an installation's mark that is always the same.
 enum Template {
+    /// The first has the guest package.
     static let images = ["debian", "fedora"]
+    static let password = "secret"
     static let diskSize = ByteCount.gibibytes(2)
 
     /// Makes it; gives its path.
     static func make(in folder: String) throws -> String {
         let path = folder + "/template.db"
-        let store = try DesktopStore(path: path, clock: { 1_700_000_000 })
+        let store = try DesktopStore(path: path, clock: { Int64(Watch.calendarStart) })
         let isDone = Flag()
         Task {
             for image in images {
                 _ = try await store.addImage(
                     NewImageVersion(
                         image: image, version: 1, boot: .pv, disk: "/\(image)", kernel: "/kernel", ramdisk: "/ramdisk",
-                        blankOverlay: "/\(image)-blank", commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
-                        checksum: String(repeating: "0", count: 64), diskSize: diskSize, minimumMemory: .mebibytes(256)))
+                        blankOverlay: "/\(image)-blank", commandLine: "console=hvc0", account: Account(user: "student", password: password),
+                        checksum: String(repeating: "0", count: 64), diskSize: diskSize, minimumMemory: .mebibytes(256),
+                        hasGuest: image == images[0]))
             }
             isDone.set()
         }

@@ -77,11 +77,15 @@ final class Watch: Sendable {
 
     func diskTaken(at now: SimulatedClock.Instant) { memory.withLock { $0.diskTaken = now } }
 
-    /// Whether something happened so short a time ago that what is done now may have been decided before it was seen.
-    private func isNew(_ instant: SimulatedClock.Instant?) -> Bool {
-        guard let instant, let now = server.withLock({ $0?.clock.now }) else { return false }
-        return instant.duration(to: now) < .seconds(10)
+    /// Whether something happened after the making of a domain's desktop was begun, or so short a time before that it was not seen yet.
+    private func isNew(_ instant: SimulatedClock.Instant?, to uuid: DomainUUID) -> Bool {
+        guard let instant else { return false }
+        let began = count("SELECT since FROM desktop WHERE id = ?", [uuid.desktop.rawValue]) - Self.calendarStart
+        return instant.offset > .seconds(began - 10)
     }
+
+    /// What the store's calendar says when the server's clock begins.
+    static let calendarStart = 1_700_000_000
 
     // MARK: Deeds
 
@@ -108,11 +112,19 @@ final class Watch: Sendable {
             seeEnd(uuid)
         case .laid(let overlay):
             require(memory.withLock { $0.laid.insert(overlay).inserted }, "overlay \(overlay) is laid a second time")
+        case .restored(let uuid, let isOwn):
+            require(isOwn, "desktop \(uuid.desktop) is restored over another disk than the one that was frozen with its memory")
+        case .sealed(_, let overlay):
+            require(!domains.values.contains { $0.overlay == overlay.fileName }, "overlay \(overlay) is frozen under its domain")
+        case .dropped(let id):
+            let mark = SimulatedCheckpoint(id).mark
+            let files = server.withLock { $0?.files ?? [:] }
+            require(!domains.values.contains { files[$0.overlay]?.content == mark }, "checkpoint \(id) is removed from under a desktop")
         case .removed(let overlay):
             require(!domains.values.contains { $0.overlay == overlay.fileName }, "overlay \(overlay) is removed from under its domain")
         case .built(let uuid, let overlay): seeBuilt(uuid, overlay)
         case .hadNoMemory(let uuid):
-            require(isNew(memory.withLock { $0.memoryTaken }), "a domain is started that does not fit: \(uuid)")
+            require(isNew(memory.withLock { $0.memoryTaken }, to: uuid), "a domain is started that does not fit: \(uuid)")
         }
     }
 
@@ -135,6 +147,13 @@ final class Watch: Sendable {
         }
     }
 
+    /// What a seat is told to enter its desktop by is what that desktop's guest has taken over in this generation, if it takes anything over.
+    func seeAccount(_ password: String, of uuid: DomainUUID) {
+        guard let domain = domains[uuid] else { return }
+        let isOwn = domain.identity.map { domain.isSettled && $0.passwordHash == password } ?? (password == Template.password)
+        require(isOwn, "the password that is told for desktop \(uuid.desktop) is not its guest's")
+    }
+
     /// One overlay, one domain, and no more of them than the server has room for.
     private func seeBuilt(_ uuid: DomainUUID, _ overlay: String) {
         require(memory.withLock { $0.served.insert(overlay).inserted }, "overlay \(overlay) serves a second domain")
@@ -148,7 +167,7 @@ final class Watch: Sendable {
             settings.controlReserve + settings.controlMemoryPerDesktop * whole <= server.controlMemory,
             "dom0 has no memory for the disk processes of \(whole) domains")
         require(
-            isNew(memory.withLock { $0.diskTaken }) || Template.diskSize * whole <= server.freeDisk,
+            isNew(memory.withLock { $0.diskTaken }, to: uuid) || Template.diskSize * whole <= server.freeDisk,
             "the disks of \(whole) domains may grow to more than the disk has")
     }
 
@@ -221,6 +240,10 @@ final class Watch: Sendable {
             desktops.count == wanted && desktops.allSatisfy { $0.state == "ready" } && ours.count == wanted && server.overlays.count == wanted
             && ours.values.allSatisfy { $0.activity == .paused && $0.hasAnswered }
         guard isWhole else { return "\(wanted) are wanted: \(desktops), \(ours.count) domains, \(server.overlays.count) overlays" }
+        let lying = Set(server.files.keys.compactMap { SimulatedCheckpoint(file: $0)?.id.rawValue })
+        let needed = "state IN ('unproven', 'proven') OR id IN (SELECT checkpoint FROM desktop)"
+        let known = Set(read { try UInt32.fetchAll($0, sql: "SELECT id FROM checkpoint WHERE \(needed)") } ?? [])
+        guard lying == known else { return "checkpoints \(lying.sorted()) lie there, and \(known.sorted()) are needed" }
         let outdated = count(
             "SELECT count(*) FROM desktop JOIN lab ON lab.id = desktop.lab "
                 + "WHERE desktop.image_version != lab.image_version OR desktop.memory != lab.memory OR desktop.vcpus != lab.vcpus")

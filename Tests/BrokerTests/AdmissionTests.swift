@@ -115,7 +115,7 @@ struct AdmissionTests {
             #expect(history.room.desktops[undying.id]?.state.word == "quarantined")
             #expect(history.room.desktops[undying.id]?.generation == undying.generation)
             #expect(history.room.promised.desktops == 7)
-            #expect(history.room.hindrance(to: lab.profile, try image(history, lab)) != nil)
+            #expect(history.room.hindrance(to: lab.profile, try image(history, lab), .boot) != nil)
             while history.room.desktops[undying.id]?.state != .retiring { history.passTime() }
         }
         // It stays there after a restart, and when it goes at last, its place is filled again.

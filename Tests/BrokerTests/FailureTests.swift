@@ -12,13 +12,13 @@ struct FailureTests {
     /// A room of one desktop that stands at a step of its first making.
     private func room(at step: PreparationStep, size: Int = 1) async throws -> (World, History) {
         let world = try World()
-        _ = try await world.furnish(size: size)
-        var history = try await History(world)
+        _ = try await world.furnish(size: size, hasGuest: step == .identity)
+        var history = try await History(world, settings: .booting)
         try await history.advance(to: step)
         return (world, history)
     }
 
-    @Test(arguments: [PreparationStep.domain, .readiness, .parking])
+    @Test(arguments: [PreparationStep.domain, .identity, .readiness, .parking])
     func aFailedMakingKeepsItsConsolesLastLinesAndNothingElseDoes(step: PreparationStep) async throws {
         var (world, history) = try await room(at: step)
         world.consoles["room1-1-g1"] = ["Linux boots", "Kernel panic"]
@@ -216,9 +216,9 @@ struct FailureTests {
 
     @Test func everyStateIsExplainedWithWhatHappensNext() async throws {
         let world = try World()
-        let lab = try await world.furnish(size: 3)[0]
+        let lab = try await world.furnish(size: 3, hasGuest: true)[0]
         let seat = try await world.addSeats(1, lab: lab)[0]
-        var history = try await History(world)
+        var history = try await History(world, settings: .booting)
         func told(_ name: String) throws -> Explanation { history.room.explanation(of: try history.room.desktop(named: name)) }
         // What the server has is asked first.
         try await history.doEffect(0)
@@ -226,10 +226,11 @@ struct FailureTests {
         while try told("room1-3").present == "it is being written to the database" { try await history.doEffect(history.possible[0]) }
         #expect(try told("room1-3").present == "others are being made first: 2 at once are under way, and more may not be")
         #expect(try told("room1-3").next == "it is made when its turn comes")
-        for step in PreparationStep.allCases {
+        let steps: [PreparationStep] = [.overlay, .domain, .identity, .readiness, .parking]
+        for step in steps {
             try await history.advance(to: step)
             let told = try told("room1-1")
-            #expect(told.meaning.hasPrefix("It is being made: step \((PreparationStep.allCases.firstIndex(of: step) ?? 9) + 1) of 4"))
+            #expect(told.meaning.hasPrefix("It is being made: step \((steps.firstIndex(of: step) ?? 9) + 1) of 5"))
             #expect(told.next.contains("within \(history.room.settings.deadline(of: step).text) has failed"))
             if step != .overlay { #expect(told.deadline == history.instant + history.room.settings.deadline(of: step)) }
         }
@@ -293,12 +294,12 @@ struct FailureTests {
 
 extension History {
     /// The room's only desktop.
-    fileprivate var only: Desktop {
+    var only: Desktop {
         get throws { try #require(room.desktops.values.first) }
     }
 
     /// Does what waits until the first desktop stands at this step, and its step is asked for.
-    fileprivate mutating func advance(to step: PreparationStep) async throws {
+    mutating func advance(to step: PreparationStep) async throws {
         func stands() -> Bool {
             guard let desktop = room.desktops.values.min(by: { $0.id < $1.id }), desktop.state == .preparing(step) else { return false }
             if step == .overlay { return true }

@@ -15,6 +15,7 @@ struct History {
         case unpause(SessionID, DomainUUID)
         case stray(DomainUUID)
         case strayOverlay(OverlayName)
+        case dropCheckpoint(CheckpointID)
         case readConsole(DesktopID, Generation, String)
         case dropConsole(String)
     }
@@ -60,6 +61,7 @@ struct History {
             case .closeLinks(let session): closedLinks.append(session)
             case .destroyStray(let domain): pending.append(.stray(domain))
             case .removeStray(let overlay): pending.append(.strayOverlay(overlay))
+            case .removeCheckpoint(let checkpoint): pending.append(.dropCheckpoint(checkpoint))
             case .readConsole(let desktop, let generation, let name): pending.append(.readConsole(desktop, generation, name))
             case .dropConsole(let name): pending.append(.dropConsole(name))
             case .notice: break
@@ -80,7 +82,7 @@ struct History {
                 return !recordSeen
             case .step(let desktop, _, _): return lanes.insert(desktop).inserted
             case .readConsole(_, _, let name), .dropConsole(let name): return consoles.insert(name).inserted
-            case .measure, .unpause, .stray, .strayOverlay: return true
+            case .measure, .unpause, .stray, .strayOverlay, .dropCheckpoint: return true
             }
         }
     }
@@ -108,6 +110,12 @@ struct History {
                 "the overlay of a living desktop is removed")
             world.overlays.remove(overlay)
             event = nil
+        case .dropCheckpoint(let checkpoint):
+            world.require(
+                !room.desktops.values.contains { $0.state.holdsResources && $0.checkpoint == checkpoint },
+                "checkpoint \(checkpoint) is removed from under a desktop")
+            world.checkpoints.remove(checkpoint)
+            event = nil
         case .readConsole(let desktop, let generation, let name):
             event = .consoleRead(desktop, generation, world.consoles[name] ?? [])
         case .dropConsole(let name):
@@ -124,7 +132,7 @@ struct History {
     mutating func failEffect(_ index: Int) {
         switch pending[index] {
         case .record(_, let milestone) where milestone.isFact: return
-        case .stray, .strayOverlay: return
+        case .stray, .strayOverlay, .dropCheckpoint: return
         case .readConsole, .dropConsole: pending.remove(at: index)
         case .record(_, let milestone):
             pending.remove(at: index)

@@ -64,7 +64,7 @@ struct StepTests {
     @Test func aWaitThatIsBrokenOffIsNoFailure() async throws {
         let reported = reported
         let keeper = PoolKeeper(
-            host: connection, disks: connection,
+            host: connection, disks: connection, identities: .random,
             readiness: Readiness { _ in throw ProbeError.refused(host: "10.88.0.11", port: 3389) }, clock: BrokerClock(clock)
         ) { reported.add($0) }
         await keeper.begin(.layOverlay(blank: "/blank", OverlayName(desktop: id, generation: generation)), of: id, generation)
@@ -163,5 +163,54 @@ struct StepTests {
             #expect(finding(wrong).hasPrefix("something answers at 10.88.0.11 port 3389, but not as RDP over TLS: "))
         }
         #expect(finding(HypervisorError.unavailable("nothing")).contains("nothing"))
+    }
+
+    /// A keeper of the simulated server, with a desktop whose domain is built.
+    private func built() async throws -> PoolKeeper {
+        let reported = reported
+        let keeper = PoolKeeper(
+            host: connection, disks: connection, identities: .random, readiness: Readiness { _ in [] }, clock: BrokerClock(clock)
+        ) { reported.add($0) }
+        await keeper.begin(.layOverlay(blank: "/blank", OverlayName(desktop: id, generation: generation)), of: id, generation)
+        await keeper.begin(.build(plan()), of: id, generation)
+        try #require(await eventually { reported.events.contains { if case .stepDone(_, _, .domainBuilt) = $0 { true } else { false } } })
+        return keeper
+    }
+
+    @Test func aGuestIsToldWhoItIsBeforeItRuns() async throws {
+        let keeper = try await built()
+        await keeper.begin(.settle(uuid, hostname: "room1-1", user: "student"), of: id, generation)
+        let settled = await eventually { reported.events.contains { if case .stepDone(_, _, .settled) = $0 { true } else { false } } }
+        #expect(settled, "\(reported.events)")
+        let passwords = reported.events.compactMap { if case .stepDone(_, _, .settled(let password)) = $0 { password } else { nil } }
+        let domain = try #require(server.domains[uuid])
+        let identity = try #require(domain.identity)
+        #expect(domain.isSettled && domain.activity == .running)
+        #expect(identity.hostname == "room1-1" && identity.user == "student")
+        #expect(passwords.count == 1 && passwords[0].utf8.count == 20)
+        #expect(identity.passwordHash.hasPrefix("$6$") && !identity.passwordHash.contains(passwords[0]))
+    }
+
+    @Test func aGuestThatCannotSaysWhy() async throws {
+        var faults = SimulatedServer.Faults()
+        faults.stubbornness = 1
+        server.setFaults(faults)
+        let keeper = try await built()
+        await keeper.begin(.settle(uuid, hostname: "room1-1", user: "student"), of: id, generation)
+        let causes = { reported.events.compactMap { if case .stepFailed(_, _, .making(.identity), let cause) = $0 { cause } else { nil } } }
+        #expect(await eventually { !causes().isEmpty })
+        #expect(causes().first?.hasPrefix("its guest could not take its identity over: it was to fail.") == true)
+    }
+
+    @Test func aGuestThatHangsIsWaitedForUntilItsDesktopIsRemoved() async throws {
+        var faults = SimulatedServer.Faults()
+        faults.hangs = 1
+        server.setFaults(faults)
+        let keeper = try await built()
+        await keeper.begin(.settle(uuid, hostname: "room1-1", user: "student"), of: id, generation)
+        #expect(await eventually { server.domains[uuid]?.activity == .running })
+        await keeper.begin(.remove(uuid, OverlayName(desktop: id, generation: generation)), of: id, generation)
+        #expect(await eventually { reported.events.contains { if case .stepDone(_, _, .removed) = $0 { true } else { false } } })
+        #expect(!reported.events.contains { if case .stepFailed = $0 { true } else { false } })
     }
 }

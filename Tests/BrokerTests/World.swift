@@ -33,6 +33,9 @@ final class World {
     var diskFree = ByteCount.gibibytes(80)
     var subnet = "10.88.0.0/24"
     var foreign = DomainUUID(installation: 0xfeed, desktop: DesktopID(rawValue: 1), generation: Generation(rawValue: 1))
+    var checkpoints: Set<CheckpointID> = []
+    /// Which hypervisor, processor and kernel it is.
+    var mark = "world"
     /// What must not be; empty at the end.
     var violations: [String] = []
 
@@ -46,12 +49,15 @@ final class World {
     deinit { try? FileManager.default.removeItem(at: folder) }
 
     /// One image and one lab, in the store.
-    func furnish(labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512), blank: String = "/blank") async throws -> [Lab] {
+    func furnish(labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512), blank: String = "/blank", hasGuest: Bool = false) async throws
+        -> [Lab]
+    {
         let image = try await store.addImage(
             NewImageVersion(
                 image: "debian", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: blank,
                 commandLine: "console=hvc0", account: Account(user: "student", password: "secret"),
-                checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256)))
+                checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2), minimumMemory: .mebibytes(256),
+                hasGuest: hasGuest))
         var result: [Lab] = []
         for number in 1...labs {
             result.append(
@@ -82,7 +88,8 @@ final class World {
         Snapshot(
             stored: try await store.room(),
             seats: Dictionary(uniqueKeysWithValues: try await store.seats().map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
-            domains: running(), overlays: Array(overlays).sorted { $0.fileName < $1.fileName }, consoles: consoles.keys.sorted())
+            domains: running(), overlays: Array(overlays).sorted { $0.fileName < $1.fileName }, consoles: consoles.keys.sorted(),
+            checkpoints: checkpoints.sorted())
     }
 
     func running() -> [RunningDomain] {
@@ -96,7 +103,7 @@ final class World {
         return ServerMeasurement(
             host: HostCapacity(
                 totalMemory: totalMemory, freeMemory: totalMemory - used - controlMemory - heldByXen, controlMemory: controlMemory,
-                processors: 2),
+                processors: 2, mark: mark),
             domains: running(), disk: DiskSpace(total: .gibibytes(100), free: diskFree, overlays: .zero))
     }
 
@@ -111,7 +118,17 @@ final class World {
             require(everLaid.insert(name).inserted, "overlay \(name) is laid twice")
             overlays.insert(name)
             return .stepDone(desktop, generation, .overlayLaid(path: name.fileName))
-        case .build(let plan):
+        case .layOverlayOver(let checkpoint, let name):
+            require(checkpoints.contains(checkpoint), "a disk is laid over checkpoint \(checkpoint), which is gone")
+            require(everLaid.insert(name).inserted, "overlay \(name) is laid twice")
+            overlays.insert(name)
+            return .stepDone(desktop, generation, .overlayLaid(path: name.fileName))
+        case .freeze(let uuid, let overlay, let checkpoint):
+            guard domains[uuid] != nil, overlays.remove(overlay) != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
+            domains[uuid] = nil
+            checkpoints.insert(checkpoint)
+            return .stepDone(desktop, generation, .frozen)
+        case .restore(let plan, _), .build(let plan):
             require(plan.uuid.installation == store.installation, "a domain without our mark is built")
             require(!domains.values.contains { $0.overlay == plan.overlay }, "overlay \(plan.overlay) serves two domains")
             require(!domains.keys.contains { $0.desktop == plan.uuid.desktop && $0 != foreign }, "desktop \(desktop) has two domains")
@@ -120,6 +137,11 @@ final class World {
             domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.profile.memory, overlay: plan.overlay)
             consoles[plan.name] = ["\(plan.name) boots"]
             return .stepDone(desktop, generation, .domainBuilt)
+        case .settle(let uuid, let hostname, _):
+            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
+            require(leasedTo[uuid] == nil, "domain \(uuid) was leased and is given another identity")
+            domains[uuid]?.isPaused = false
+            return .stepDone(desktop, generation, .settled(password: "\(hostname)-g\(generation)"))
         case .awaitReadiness(let uuid, _):
             guard domains[uuid] != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
             require(leasedTo[uuid] == nil, "domain \(uuid) was leased and is probed again")
@@ -176,5 +198,14 @@ final class World {
                 room.desktops[session.session.desktop]?.state == .leased(session.session.id), "session \(session.session.id) has no desktop")
         }
         require(domains[foreign] != nil, "the foreign domain is gone")
+    }
+}
+
+extension BrokerSettings {
+    /// Every desktop is booted, whatever its image holds.
+    static var booting: BrokerSettings {
+        var settings = BrokerSettings()
+        settings.usesCheckpoints = false
+        return settings
     }
 }

@@ -46,6 +46,8 @@ struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
     func pause(_: DomainUUID) async throws(HypervisorError) { throw absent }
     func unpause(_: DomainUUID) async throws(HypervisorError) { throw absent }
     func destroy(_: DomainUUID) async throws(HypervisorError) {}
+    func announce(_: DesktopIdentity, to _: DomainUUID) async throws(HypervisorError) { throw absent }
+    func settled(_: DomainUUID, call _: String) async throws { throw absent }
     func domains() async throws(HypervisorError) -> [RunningDomain] { [] }
     func capacity() async throws(HypervisorError) -> HostCapacity {
         HostCapacity(totalMemory: .gibibytes(4), freeMemory: .gibibytes(2), controlMemory: .gibibytes(2), processors: 2)
@@ -62,6 +64,12 @@ struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
         _: ImageFiles, as _: String, version _: Int, progress _: @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(HypervisorError) -> StoredImage { throw absent }
     func removeImage(_: String, version _: Int) async throws(HypervisorError) {}
+    func beginCheckpoint(_: CheckpointID) async throws(HypervisorError) -> String { throw absent }
+    func sealCheckpoint(_: CheckpointID, from _: OverlayName) async throws(HypervisorError) { throw absent }
+    func layOverlay(over _: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String { "/none/\(overlay)" }
+    func memory(of checkpoint: CheckpointID) -> String { "/none/\(checkpoint)" }
+    func removeCheckpoint(_: CheckpointID) async throws(HypervisorError) {}
+    func checkpoints() async throws(HypervisorError) -> [CheckpointID] { [] }
     func space() async throws(HypervisorError) -> DiskSpace {
         DiskSpace(total: .gibibytes(100), free: .gibibytes(90), overlays: .zero)
     }

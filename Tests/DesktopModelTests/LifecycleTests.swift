@@ -20,8 +20,14 @@ import Testing
     private static let table: [DesktopState: [DesktopChange: DesktopState]] = [
         .empty: [.prepare: .preparing(.overlay)],
         .preparing(.overlay): [.advance(to: .domain): .preparing(.domain), .retire: .retiring],
-        .preparing(.domain): [.advance(to: .readiness): .preparing(.readiness), .retire: .retiring],
-        .preparing(.readiness): [.advance(to: .parking): .preparing(.parking), .retire: .retiring],
+        .preparing(.domain): [
+            .advance(to: .identity): .preparing(.identity), .advance(to: .readiness): .preparing(.readiness), .retire: .retiring,
+        ],
+        .preparing(.identity): [.advance(to: .readiness): .preparing(.readiness), .retire: .retiring],
+        .preparing(.readiness): [
+            .advance(to: .freezing): .preparing(.freezing), .advance(to: .parking): .preparing(.parking), .retire: .retiring,
+        ],
+        .preparing(.freezing): [.retire: .retiring],
         .preparing(.parking): [.parked: .ready, .retire: .retiring],
         .ready: [.lease(other): .leased(other), .retire: .retiring],
         .leased(session): [.retire: .retiring],

@@ -74,7 +74,8 @@ struct Fixture {
         NewImageVersion(
             image: name, version: version, boot: .pv, disk: "/images/\(name)-\(version).qcow2", kernel: "/images/k", ramdisk: "/images/r",
             blankOverlay: "/images/b", commandLine: "root=/dev/xvda ro", account: Account(user: "student", password: "감자"),
-            checksum: String(repeating: "ab", count: 32), diskSize: .gibibytes(4), minimumMemory: .mebibytes(256))
+            checksum: String(repeating: "ab", count: 32), diskSize: .gibibytes(4), minimumMemory: .mebibytes(256),
+            hasGuest: version > 1)
     }
 
     func session(_ id: Int64, seat: Int = 0, desktop: Int = 0, generation: UInt32? = nil) -> Session {

@@ -38,6 +38,7 @@ import Testing
         desktop.state = state
         desktop.generation = Generation(rawValue: .max)
         desktop.fingerprint = nil
+        desktop.password = "of this generation's own"
         desktop.image = nil
         desktop.profile = nil
         try await fixture.store.apply([.desktopChanged(desktop)])

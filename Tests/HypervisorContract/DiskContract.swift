@@ -13,6 +13,8 @@ public protocol DiskRig: Sendable {
     /// Takes a file away, or puts something else in its place.
     func remove(_ path: String) throws
     func spoil(_ path: String) throws
+    /// Puts a file there as the saved memory of a domain.
+    func putMemory(at path: String) throws
     /// What tells one file's content from another's; nil where there is no file.
     func content(of path: String) throws -> String?
     /// Changes a disk, and makes it 1 MiB larger.
@@ -31,7 +33,7 @@ public protocol DiskRig: Sendable {
 public enum DiskContract {
     public typealias Check = ContractCheck<any DiskRig>
 
-    public static let checks = overlays + images
+    public static let checks = overlays + images + checkpoints
 
     /// Asks the rig's store for one promise, which must hold; and afterwards no overlay and no file of an image may be left.
     public static func keep(_ check: Check, on rig: any DiskRig) async throws {
@@ -44,15 +46,16 @@ public enum DiskContract {
         }
         try await rig.sweep()
         try expect(try await rig.disks.overlays().isEmpty, "overlays are left")
+        try expect(try await rig.disks.checkpoints().isEmpty, "checkpoints are left")
         let after = try rig.imageFiles()
         try expect(after == before, "in the folder of images is left \(after.subtracting(before)), missing \(before.subtracting(after))")
     }
 
-    private static func name(_ desktop: UInt32, _ generation: UInt32) -> OverlayName {
+    static func name(_ desktop: UInt32, _ generation: UInt32) -> OverlayName {
         OverlayName(desktop: DesktopID(rawValue: desktop), generation: Generation(rawValue: generation))
     }
 
-    private static func expectOverlays(_ wanted: Set<OverlayName>, _ rig: any DiskRig) async throws {
+    static func expectOverlays(_ wanted: Set<OverlayName>, _ rig: any DiskRig) async throws {
         let list = try await rig.disks.overlays()
         try expect(Set(list) == wanted && list.count == wanted.count, "listed are \(list), not \(wanted)")
     }

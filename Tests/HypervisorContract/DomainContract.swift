@@ -6,7 +6,7 @@ import Synchronization
 public enum DomainContract {
     public typealias Check = ContractCheck<any DomainRig>
 
-    public static let checks = building + running + ending + events + saves + races
+    public static let checks = building + running + ending + events + saves + guests + races
 
     /// Asks the rig's host for one promise, which must hold; and afterwards nothing of the check may be left on the server.
     public static func keep(_ check: Check, on rig: any DomainRig) async throws {

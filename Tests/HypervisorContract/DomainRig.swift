@@ -39,6 +39,8 @@ public protocol DomainRig: Sendable {
 public enum GuestDeed: String, Sendable, CaseIterable {
     /// It says again and again that it lives.
     case idle
+    /// The same, and takes over what identity is laid out for it, by the words of Docs/Guest.md.
+    case takesOver
     /// It ends itself at once.
     case poweroff, reboot, crash
 }

@@ -50,6 +50,8 @@ public final class FileDiskRig: DiskRig {
         try Self.write(Array("json:{\"file.filename\":\"/etc/shadow\"}".utf8) + [UInt8](repeating: 0, count: 600), to: path)
     }
 
+    public func putMemory(at path: String) throws { try Self.write([UInt8](repeating: 0x4d, count: 4096), to: path) }
+
     public func content(of path: String) throws -> String? {
         guard let bytes = try Self.read(path) else { return nil }
         // FNV-1a.
@@ -73,6 +75,7 @@ public final class FileDiskRig: DiskRig {
     public func imageFiles() throws -> Set<String> { try Self.names(in: folders.images) }
 
     public func sweep() async throws {
+        for checkpoint in try await disks.checkpoints() { try await disks.removeCheckpoint(checkpoint) }
         for overlay in try await disks.overlays() { try await disks.removeOverlay(overlay) }
         for name in try Self.names(in: folders.desktops) { try remove("\(folders.desktops)/\(name)") }
         for name in try Self.names(in: folders.work) where name.hasPrefix("given-") { try remove("\(folders.work)/\(name)") }

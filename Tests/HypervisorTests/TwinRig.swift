@@ -41,7 +41,8 @@ final class TwinRig: DomainRig, DiskRig, AddressRig {
             switch wanted.withLock({ $0[uuid] }) {
             case .poweroff, .reboot: server.guestEnds(uuid, .shutDown)
             case .crash: server.guestEnds(uuid, .crashed)
-            case .idle, nil: break
+            case .idle: server.guestIgnoresIdentity(uuid)
+            case .takesOver, nil: break
             }
         }
     }
@@ -118,6 +119,7 @@ final class TwinRig: DomainRig, DiskRig, AddressRig {
         for connection in anew.withLock({ $0 }) { connection.cut() }
         for overlay in server.overlays { try await connection.removeOverlay(overlay) }
         for path in try imageFiles() { server.setFile(path, nil) }
+        for checkpoint in try await connection.checkpoints() { try await connection.removeCheckpoint(checkpoint) }
     }
 
     // MARK: Disks
@@ -136,6 +138,8 @@ final class TwinRig: DomainRig, DiskRig, AddressRig {
     func remove(_ path: String) throws { server.setFile(path, nil) }
 
     func spoil(_ path: String) throws { server.setFile(path, .init(kind: .other, content: "spoilt", size: .kibibytes(1))) }
+
+    func putMemory(at path: String) throws { server.setFile(path, .init(kind: .other, content: "memory", size: .mebibytes(160))) }
 
     func content(of path: String) throws -> String? { server.files[path]?.content }
 

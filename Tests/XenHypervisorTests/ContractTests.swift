@@ -14,7 +14,7 @@ struct ContractTests {
         let golden = "\(scratch.path)/golden.qcow2"
         try await scratch.qemuImage("create", "-q", "-f", "qcow2", golden, "8M")
         let (images, desktops) = ("\(scratch.path)/images", "\(scratch.path)/desktops")
-        let store = try FileDiskStore(.init(images: images, desktops: desktops, overlayMaker: .qemuImg), logger: quiet)
+        let store = try FileDiskStore(.init(images: images, desktops: desktops, checkpoints: desktops + "-checkpoints", overlayMaker: .qemuImg), logger: quiet)
         let rig = try await FileDiskRig(store, images: images, desktops: desktops, work: scratch.path, golden: golden)
         try await DiskContract.keep(check, on: rig)
     }

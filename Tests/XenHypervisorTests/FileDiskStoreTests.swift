@@ -15,7 +15,7 @@ struct FileDiskStoreTests {
 
     init() throws {
         store = try FileDiskStore(
-            .init(images: "\(scratch.path)/images", desktops: "\(scratch.path)/desktops", overlayMaker: .qemuImg), logger: quiet)
+            .init(images: "\(scratch.path)/images", desktops: "\(scratch.path)/desktops", checkpoints: "\(scratch.path)/checkpoints", overlayMaker: .qemuImg), logger: quiet)
     }
 
     private func files(checksum: String? = nil) async throws -> ImageFiles {
@@ -107,7 +107,7 @@ struct FileDiskStoreTests {
         // libvirt's test driver makes volumes in its own memory only: none appears in the folder.
         let store = try FileDiskStore(
             .init(
-                images: "\(scratch.path)/images", desktops: "\(scratch.path)/desktops",
+                images: "\(scratch.path)/images", desktops: "\(scratch.path)/desktops", checkpoints: "\(scratch.path)/checkpoints",
                 overlayMaker: .storagePool(uri: "test:///default", name: "elsewhere")), logger: quiet)
         let given = try await files()
         let error = try await #require(throws: HypervisorError.self) { try await store.takeIn(given, as: "lost", version: 1) { _, _ in } }

@@ -43,6 +43,7 @@ extension Lab {
             count() { echo "=$1 $(ls -1d $2 2>/dev/null | wc -l)"; }
             echo "=domains $(xl list | tail -n +3 | wc -l)"
             count overlays '/var/lib/punnet/desktops/*'
+            count checkpoints '/var/lib/punnet/checkpoints/*'
             count images '/var/lib/punnet/images/*'
             echo "=disk servers $(pgrep -fc '[q]emu-system.* -xen-domid')"
             count 'network ports' '/sys/class/net/vif*'

@@ -195,7 +195,7 @@ enum KillMoment: String, CaseIterable {
     case whileTheDesktopIsRemoved = "while the desktop was on its way out"
     case whenTheOverlayIsLaid = "when the new overlay lay there"
     case whileTheDomainIsBuilt = "while Xen built the domain"
-    case whileItIsProbed = "while the new desktop started"
+    case whileItStarts = "while the new desktop started"
 
     /// Waits in dom0 for the moment, kills, and says what there was.
     ///
@@ -214,7 +214,7 @@ enum KillMoment: String, CaseIterable {
         case .whenTheOverlayIsLaid:
             until("find /var/lib/punnet/desktops -type f | grep -qvxF \(overlays.map { "-e \($0)" }.joined(separator: " "))")
         case .whileTheDomainIsBuilt: until("\(state) | grep -q '\"step\":\"domain\"' && xl list | grep -q '^\(desktop)-g'")
-        case .whileItIsProbed: until("\(state) | grep -q '\"step\":\"readiness\"'")
+        case .whileItStarts: until("\(state) | grep -qE '\"step\":\"(identity|readiness)\"'")
         }
     }
 }

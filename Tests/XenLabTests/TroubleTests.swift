@@ -205,12 +205,12 @@ extension XenLab {
             async throws
         {
             _ = try await begin()
-            try await lab.dom0("kill -9 $(pgrep -x dnsmasq); punnet desktop remake room-1 --yes")
-            let during = try await eventually("room-1 boots", within: .seconds(180)) {
-                let now = try await lab.desktop("room-1")
+            try await lab.dom0("kill -9 $(pgrep -x dnsmasq); punnet desktop remake room-2 --yes")
+            let during = try await eventually("room-2 boots", within: .seconds(180)) {
+                let now = try await lab.desktop("room-2")
                 return now.explanation?.contains("RDP does not answer yet") == true ? now : nil
             }
-            let held = try await held("room-1", because: Self.tooLong, within: .seconds(600))
+            let held = try await held("room-2", because: Self.tooLong, within: .seconds(600))
             let revived = try await eventually("punnetd has seen to the DHCP server", within: .seconds(120)) {
                 try await lab.said("had lost its DHCP server")
             }

@@ -145,11 +145,16 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             domain.mac = plan.mac
             domain.isBeingBuilt = true
             domain.hangs = Double.random(in: 0..<1, using: &state.random) < state.faults.hangs
+            if Double.random(in: 0..<1, using: &state.random) < state.faults.stubbornness { domain.settlesNot = "it was to fail" }
             domain.bootTime = .milliseconds(Int.random(in: boot, using: &state.random))
             state.domains[plan.uuid] = domain
             state.answersAt[plan.address] = plan.uuid
             state.consoles[plan.name] = ""
             state.deeds.append(.built(plan.uuid, overlay: plan.overlay))
+            if let save {
+                let isOwn = SimulatedCheckpoint(save: save).map { state.files[plan.overlay]?.content == $0.mark } ?? true
+                state.deeds.append(.restored(plan.uuid, overItsOwnDisk: isOwn))
+            }
             return .success(())
         }
         try await act(call, takes: time, beginsWith: begin) { state -> Result<Void, HypervisorError> in
@@ -206,6 +211,8 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
                 }
                 if found.answersFrom == nil, !found.hangs {
                     state.domains[domain]?.answersFrom = clock.now.offset + found.bootTime
+                    // Its guest looks for its identity before RDP is served.
+                    state.domains[domain]?.takesOverFrom = clock.now.offset + found.bootTime * 0.6
                 }
             }
             state.deeds.append(.letRun(domain))
@@ -229,6 +236,38 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         }
     }
 
+    public func announce(_ identity: DesktopIdentity, to domain: DomainUUID) async throws(HypervisorError) {
+        let clock = server.clock
+        try await act("announce", takes: 2_000...8_000) { state -> Result<Void, HypervisorError> in
+            guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
+            state.domains[domain]?.identity = identity
+            state.domains[domain]?.isSettled = false
+            if let from = found.takesOverFrom { state.domains[domain]?.takesOverFrom = max(from, clock.now.offset + .milliseconds(400)) }
+            return .success(())
+        }
+    }
+
+    public func settled(_ domain: DomainUUID, call: String) async throws {
+        // What goes wrong with the call goes wrong once, however long it waits.
+        try await act("settled", takes: 1_000...3_000) { _ -> Result<Void, HypervisorError> in .success(()) }
+        let clock = server.clock
+        while true {
+            // How long until its guest may have taken it over; nil once it has.
+            let left = carryOut { state -> Result<Duration?, HypervisorError> in
+                guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
+                guard found.identity?.call == call, found.activity == .running, let from = found.takesOverFrom else { return .success(.seconds(1)) }
+                guard from <= clock.now.offset else { return .success(from - clock.now.offset) }
+                if let reason = found.settlesNot { return .failure(.guestFailed(reason: reason)) }
+                state.domains[domain]?.isSettled = true
+                return .success(nil)
+            }
+            await goOn()
+            guard let left = try left.get() else { return }
+            try await clock.sleep(for: left)
+            await goOn()
+        }
+    }
+
     public func domains() async throws(HypervisorError) -> [RunningDomain] {
         try await act("list", takes: 1_000...3_000) { state -> Result<[RunningDomain], HypervisorError> in
             .success(
@@ -245,7 +284,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             return .success(
                 HostCapacity(
                     totalMemory: server.totalMemory, freeMemory: server.totalMemory - used, controlMemory: server.controlMemory,
-                    processors: server.processors))
+                    processors: server.processors, mark: "twin"))
         }
     }
 
@@ -293,6 +332,63 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     public func overlays() async throws(HypervisorError) -> [OverlayName] {
         try await act("readdir", takes: 1_000...2_000) { state in
             .success(state.files.keys.sorted().compactMap { OverlayName(fileName: $0) })
+        }
+    }
+
+    public func beginCheckpoint(_ id: CheckpointID) async throws(HypervisorError) -> String {
+        let files = SimulatedCheckpoint(id)
+        try await act("mkdir", takes: 1_000...10_000) { state -> Result<Void, HypervisorError> in
+            for path in files.all { state.files[path] = nil }
+            return .success(())
+        }
+        return files.memory
+    }
+
+    public func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError) {
+        let files = SimulatedCheckpoint(id)
+        try await act("seal", takes: 1_000_000...3_000_000) { state -> Result<Void, HypervisorError> in
+            guard state.files[files.memory] != nil else { return .failure(.missingFile(path: files.memory)) }
+            guard let disk = state.files.removeValue(forKey: overlay.fileName) else { return .failure(.missingFile(path: overlay.fileName)) }
+            state.files[files.disk] = disk
+            state.files[files.blank] = SimulatedServer.File(kind: .disk, content: files.mark, size: .kibibytes(196))
+            state.sealed[id] = files.all.compactMap { state.files[$0]?.content }
+            state.deeds.append(.sealed(id, overlay))
+            return .success(())
+        }
+    }
+
+    public func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String {
+        let files = SimulatedCheckpoint(checkpoint)
+        return try await act("copy", takes: 100_000...200_000) { state -> Result<String, HypervisorError> in
+            let path = overlay.fileName
+            let sealed = state.sealed[checkpoint] ?? files.all
+            for (path, content) in zip(files.all, sealed) where state.files[path]?.content != content {
+                return .failure(.spoiltCheckpoint(path: path))
+            }
+            guard state.files[path] == nil else { return .failure(.alreadyExists(name: path)) }
+            let size = ByteCount.kibibytes(196)
+            guard state.leftDisk() >= size else { return .failure(.outOfDisk(path: path)) }
+            state.files[path] = SimulatedServer.File(kind: .disk, content: files.mark, size: size)
+            state.deeds.append(.laid(overlay))
+            return .success(path)
+        }
+    }
+
+    public func memory(of checkpoint: CheckpointID) -> String { SimulatedCheckpoint(checkpoint).memory }
+
+    public func removeCheckpoint(_ id: CheckpointID) async throws(HypervisorError) {
+        let files = SimulatedCheckpoint(id)
+        try await act("unlink", takes: 1_000...10_000) { state -> Result<Void, HypervisorError> in
+            for path in files.all { state.files[path] = nil }
+            state.sealed[id] = nil
+            state.deeds.append(.dropped(id))
+            return .success(())
+        }
+    }
+
+    public func checkpoints() async throws(HypervisorError) -> [CheckpointID] {
+        try await act("readdir", takes: 1_000...2_000) { state in
+            .success(Set(state.files.keys.compactMap { SimulatedCheckpoint(file: $0)?.id }).sorted())
         }
     }
 

@@ -29,6 +29,13 @@ public final class SimulatedServer: Sendable {
         public var hasAnswered = false
         /// From when on its RDP answers; nil where its guest hangs, or was never let run.
         public var answersFrom: Duration?
+        /// What was laid out for its guest, and from when on a guest that runs has taken it over.
+        public var identity: DesktopIdentity?
+        public var takesOverFrom: Duration?
+        /// Whether its guest said that it has taken it over.
+        public var isSettled = false
+        /// Why its guest cannot take an identity over; nil where it can.
+        public var settlesNot: String?
         /// Whose guest has stopped doing anything.
         public var hangs = false
 
@@ -67,7 +74,13 @@ public final class SimulatedServer: Sendable {
         case letRun(DomainUUID)
         case paused(DomainUUID)
         case destroyed(DomainUUID)
+        /// The domain was restored; whether its disk is the one that was frozen with its memory.
+        case restored(DomainUUID, overItsOwnDisk: Bool)
         case laid(OverlayName)
+        /// The overlay became a checkpoint's disk.
+        case sealed(CheckpointID, OverlayName)
+        /// A checkpoint's files are gone.
+        case dropped(CheckpointID)
         case removed(OverlayName)
         /// A domain was asked for for which there is no memory.
         case hadNoMemory(DomainUUID)
@@ -83,6 +96,8 @@ public final class SimulatedServer: Sendable {
         public var silences = 0.0
         /// A guest that is built hangs when it boots.
         public var hangs = 0.0
+        /// A guest that is built will not take an identity over, and says so.
+        public var stubbornness = 0.0
         public init() {}
     }
 
@@ -91,6 +106,8 @@ public final class SimulatedServer: Sendable {
         var domains: [DomainUUID: Domain] = [:]
         /// By their paths, overlays by their names alone.
         var files: [String: File] = [:]
+        /// What the files of sealed checkpoints held then.
+        var sealed: [CheckpointID: [String]] = [:]
         /// What its disk has for all of these.
         var freeDisk: ByteCount
         /// What guests wrote to their consoles, by their domains' names.
@@ -207,8 +224,12 @@ public final class SimulatedServer: Sendable {
         state.withLock { state in
             state.domains[uuid]?.hangs = true
             state.domains[uuid]?.answersFrom = nil
+            state.domains[uuid]?.takesOverFrom = nil
         }
     }
+
+    /// A guest that runs has no package by which it would take an identity over.
+    public func guestIgnoresIdentity(_ uuid: DomainUUID) { state.withLock { $0.domains[uuid]?.takesOverFrom = nil } }
 
     /// The power fails: every domain is gone, without a word; the disk stays.
     public func losePower() {
