@@ -114,6 +114,11 @@ final class Watch: Sendable {
             require(memory.withLock { $0.laid.insert(overlay).inserted }, "overlay \(overlay) is laid a second time")
         case .restored(let uuid, let isOwn):
             require(isOwn, "desktop \(uuid.desktop) is restored over another disk than the one that was frozen with its memory")
+            let others = count(
+                "SELECT count(*) FROM desktop JOIN checkpoint ON checkpoint.id = desktop.checkpoint WHERE checkpoint.state = 'unproven' "
+                    + "AND desktop.state = 'preparing' AND desktop.id != ? AND desktop.checkpoint = (SELECT checkpoint FROM desktop WHERE id = ?)",
+                [uuid.desktop.rawValue, uuid.desktop.rawValue])
+            require(others == 0, "desktop \(uuid.desktop) is restored from a checkpoint that another desktop has not proven yet")
         case .sealed(_, let overlay):
             require(!domains.values.contains { $0.overlay == overlay.fileName }, "overlay \(overlay) is frozen under its domain")
         case .dropped(let id):

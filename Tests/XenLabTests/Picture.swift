@@ -59,6 +59,22 @@ struct Picture: Sendable, Equatable {
         }
         return Double(count) / Double(width * height)
     }
+
+    /// The three hexadecimal digits by whose colour the most of the picture is covered, apart from what looks like one of the others, where
+    /// that is at least this part of it.
+    func digits(on share: Double, except others: [Colour]) -> String? {
+        var counts = [Int](repeating: 0, count: 4096)
+        for pixel in stride(from: 0, to: pixels.count, by: 3) {
+            let colour = Colour(red: pixels[pixel], green: pixels[pixel + 1], blue: pixels[pixel + 2])
+            guard !others.contains(where: colour.looksLike) else { continue }
+            func digit(_ channel: UInt8) -> Int { min(15, (Int(channel) + 8) / 16) }
+            counts[digit(colour.red) << 8 | digit(colour.green) << 4 | digit(colour.blue)] += 1
+        }
+        guard let most = counts.indices.max(by: { counts[$0] < counts[$1] }), Double(counts[most]) >= share * Double(width * height) else {
+            return nil
+        }
+        return String(format: "%03x", most)
+    }
 }
 
 extension Picture.Colour {

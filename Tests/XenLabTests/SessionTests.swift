@@ -43,6 +43,36 @@ extension XenLab {
             }
         }
 
+        @Test func desktopsOfOneMemoryAreThemselves() async throws {
+            var machines: Set<String> = []
+            for name in ["pi-1", "pi-2"] {
+                let (seat, session) = try await seat(name)
+                try await seat.openTerminal()
+                try #require(try await seat.holds("test \"$(hostname)\" = \(session.desktop)"))
+                machines.insert(try await seat.digits(of: "sha256sum /etc/machine-id"))
+                // It would be as late as the memory is old.
+                let now = Int(try await lab.dom0("date +%s").trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
+                try #require(try await seat.holds("late=$(($(date +%s) - \(now))); test $late -ge 0 -a $late -le 40"))
+                let (own, images) = try await lab.passwords(of: session.desktop)
+                try #require(own != images)
+                try #require(try await seat.holds("echo '\(own)' | su -c true $USER 2>/dev/null"), "it is entered by the password that its seat was told")
+                try #require(try await !seat.holds("echo '\(images)' | su -c true $USER 2>/dev/null"))
+            }
+            // And so is a third one, of the same place as the second.
+            let (seat, session) = try await seat("pi-2")
+            let before = try await lab.desktop(session.desktop)
+            try await seat.type("punnet-desktop-log-off")
+            _ = try await lab.remade(before.name, after: before.generation)
+            let next = try await seat.desktopShown()
+            try #require(next.id != session.id)
+            try await seat.openTerminal()
+            machines.insert(try await seat.digits(of: "sha256sum /etc/machine-id"))
+            try #require(machines.count == 3, "\(machines)")
+            // Nothing was ever booted but what was frozen.
+            try #require(try await lab.boots() == (1, 0))
+            await lab.seatLeaves(seat.name)
+        }
+
         @Test func killingPunnetdDoesNotEvenFreezeThePicture() async throws {
             let (seat, session) = try await seat("pi-1")
             let domain = try #require(try await lab.domain(of: session.desktop))
@@ -248,6 +278,37 @@ extension Seat {
 }
 
 extension Lab {
+    /// The password by which a desktop is entered now, and the one that its image came with.
+    func passwords(of desktop: String) async throws -> (own: String, images: String) {
+        let answer = try await dom0(
+            """
+            python3 - <<'END'
+            import sqlite3
+            db = sqlite3.connect("file:/var/lib/punnet/punnet.db?mode=ro", uri=True)
+            print(*db.execute("SELECT desktop.password, image_version.password FROM desktop JOIN image_version"
+                              " ON image_version.id = desktop.image_version WHERE name = '\(desktop)'").fetchone())
+            END
+            """)
+        let words = answer.split(whereSeparator: \.isWhitespace).map(String.init)
+        guard words.count == 2 else { throw Program.Failure(description: "of \(desktop)'s passwords is told: \(answer)") }
+        return (words[0], words[1])
+    }
+
+    /// How many checkpoints were ever made, and how many desktops were not restored from one.
+    func boots() async throws -> (checkpoints: Int, desktops: Int) {
+        let answer = try await dom0(
+            """
+            python3 - <<'END'
+            import sqlite3
+            db = sqlite3.connect("file:/var/lib/punnet/punnet.db?mode=ro", uri=True)
+            print(*db.execute("SELECT next_checkpoint - 1, (SELECT count(*) FROM desktop WHERE checkpoint IS NULL) FROM appliance").fetchone())
+            END
+            """)
+        let words = answer.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        guard words.count == 2 else { throw Program.Failure(description: "of checkpoints is told: \(answer)") }
+        return (words[0], words[1])
+    }
+
     /// Kills punnetd, does the work while it is dead, and has systemd start it again.
     func withPunnetdDead(_ work: @Sendable () async throws -> Void) async throws {
         let folder = "/run/systemd/system/punnetd.service.d"
