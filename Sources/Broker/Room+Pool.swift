@@ -294,6 +294,8 @@ extension Room {
         works[id]?.retryAt = nil
         guard let desktop = desktops[id], case .quarantined(_, let holding) = desktop.state else { return }
         move(id, .retry)
+        // It has waited, and the server may have something else than before.
+        capacity = nil
         if holding { resumeRemoval(of: id) }
     }
 

@@ -161,8 +161,8 @@ struct FailureTests {
         try history.fail("it hangs")
         try await history.settle()
         history.take(.remake(try history.only.id))
-        #expect(history.states() == ["preparing"])
         #expect(try history.only.failure == nil)
+        // The server is asked what it has now; no pause comes between.
         try await history.advance(to: .readiness)
         try history.fail("it hangs")
         // While it is still being removed as well: then no pause follows.

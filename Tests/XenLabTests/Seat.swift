@@ -158,7 +158,7 @@ actor Seat {
     /// The first three hexadecimal digits that the command prints on the desktop, by the colour that they are of.
     func digits(of command: String) async throws -> String {
         let desktop = try await lab.desktop(try await desktopShown().desktop)
-        let others: [Picture.Colour] = [.white, .ofDesktop(at: desktop.address)]
+        let others = [Picture.Colour.white, try .ofDesktop(at: desktop.address)]
         try await type("c $(\(command) | cut -c1-3 | sed 's/./&0/g'); clear")
         let answer = try await eventually("the desktop of \(name) tells: \(command)", within: .seconds(60)) {
             try await self.picture().digits(on: 0.1, except: others)
