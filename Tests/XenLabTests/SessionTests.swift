@@ -55,7 +55,8 @@ extension XenLab {
                 try #require(try await seat.holds("late=$(($(date +%s) - \(now))); test $late -ge 0 -a $late -le 40"))
                 let (own, images) = try await lab.passwords(of: session.desktop)
                 try #require(own != images)
-                try #require(try await seat.holds("echo '\(own)' | su -c true $USER 2>/dev/null"), "it is entered by the password that its seat was told")
+                let isEntered = try await seat.holds("echo '\(own)' | su -c true $USER 2>/dev/null")
+                try #require(isEntered, "by the password that its seat was told")
                 try #require(try await !seat.holds("echo '\(images)' | su -c true $USER 2>/dev/null"))
             }
             // And so is a third one, of the same place as the second.
