@@ -12,6 +12,8 @@ public final class FileDiskRig: DiskRig {
     private let given = Mutex(0)
     /// The image that `blank` belongs to.
     private static let own = "contract"
+    /// The files of images that are none of the checks'.
+    private let others: Set<String>
 
     /// - Parameters:
     ///   - work: A folder for the givers' files, which is there.
@@ -21,6 +23,7 @@ public final class FileDiskRig: DiskRig {
         folders = (images, desktops, work)
         self.golden = golden
         try await disks.removeImage(Self.own, version: 1)
+        others = try Self.names(in: images)
         let kernel = "\(work)/own.kernel"
         try Self.write([1], to: kernel)
         defer { unlink(kernel) }
@@ -79,7 +82,7 @@ public final class FileDiskRig: DiskRig {
         for overlay in try await disks.overlays() { try await disks.removeOverlay(overlay) }
         for name in try Self.names(in: folders.desktops) { try remove("\(folders.desktops)/\(name)") }
         for name in try Self.names(in: folders.work) where name.hasPrefix("given-") { try remove("\(folders.work)/\(name)") }
-        for name in try imageFiles() where name.hasSuffix(".blank.qcow2") {
+        for name in try imageFiles().subtracting(others) where name.hasSuffix(".blank.qcow2") {
             let parts = name.dropLast(".blank.qcow2".count).split(separator: "-")
             guard parts.count == 2, parts[0] != Self.own, let version = Int(parts[1]) else { continue }
             try await disks.removeImage(String(parts[0]), version: version)
