@@ -101,6 +101,8 @@ actor PoolKeeper {
     }
 
     /// Waits until a guest does next to nothing: what it would go on with would be gone on with in each of its clones. A minute at most.
+    ///
+    /// Xen counts what a domain's processors have worked and tells nobody of it, so it is asked once a second.
     private nonisolated func restOf(_ domain: DomainUUID) async throws {
         let pause = Duration.seconds(1)
         var before: Duration?

@@ -29,7 +29,7 @@ public protocol DiskStore: Sendable {
     /// overlay is missing: `missingFile`. Seconds: all of both is read for its checksum.
     func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError)
     /// Lays a disk for a desktop that is to be restored from a checkpoint, as `layOverlay(of:for:)` does. Where its disk or its memory is gone
-    /// or is not what was sealed, none is laid (`spoiltCheckpoint`).
+    /// or is not what was sealed, none is laid (`spoiltCheckpoint`); for the image beneath it is as it is there.
     func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String
     /// Where the memory of a checkpoint lies.
     func memory(of checkpoint: CheckpointID) -> String

@@ -25,8 +25,10 @@ public final class XenStore: Sendable {
         var nextToken: UInt64 = 1
     }
 
+    /// libxenstore has locks of its own.
     private nonisolated(unsafe) let handle: OpaquePointer
     private let state = Mutex(State())
+    /// Touched when it is made and when all is over.
     private nonisolated(unsafe) let source: any DispatchSourceRead
 
     /// Connects to xenstored by its socket, or by the kernel. Where neither answers: the system's error.
