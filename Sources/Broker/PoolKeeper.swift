@@ -43,8 +43,8 @@ actor PoolKeeper {
         }
         lanes[desktop] = lane
         switch step {
-        case .settle, .awaitReadiness: waits[desktop] = lane
-        case .layOverlay, .layOverlayOver, .build, .restore, .freeze, .pause, .remove: break
+        case .settle, .awaitReadiness, .freeze: waits[desktop] = lane
+        case .layOverlay, .layOverlayOver, .build, .restore, .pause, .remove: break
         }
     }
 
