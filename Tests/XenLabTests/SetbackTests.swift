@@ -5,7 +5,7 @@ extension XenLab {
     /// Bad days of a server: what state a desktop is in then, what is said of it, and that all is well again by itself once the fault is over.
     ///
     /// `PUNNET_LONG` has them all, each from a room at rest; without it those that take minutes are left out.
-    struct Troubles {
+    struct Setbacks {
         let lab: Lab
 
         init() throws { lab = try #require(Lab.current) }
