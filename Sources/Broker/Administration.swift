@@ -83,13 +83,13 @@ public final class Administration: Sendable {
         let image = try room.image(named: draft.image)
         let checked = Lab(
             id: LabID(rawValue: 0), name: name, image: image.id, profile: Profile(vcpus: draft.vcpus, memory: draft.memory), size: draft.size,
-            grace: draft.grace, afterSession: draft.afterSession)
+            grace: draft.grace, airing: draft.airing, afterSession: draft.afterSession)
         try room.check(checked, image)
         let lab: Lab
         do {
             lab = try await store.addLab(
                 name: name, image: image.id, profile: checked.profile, size: checked.size, grace: checked.grace,
-                afterSession: checked.afterSession)
+                airing: checked.airing, afterSession: checked.afterSession)
         } catch {
             throw broker.taken(error, "lab", name)
         }
@@ -111,6 +111,7 @@ public final class Administration: Sendable {
         lab.profile.memory = change.memory ?? lab.profile.memory
         lab.size = change.size ?? lab.size
         lab.grace = change.grace ?? lab.grace
+        lab.airing = change.airing ?? lab.airing
         lab.afterSession = change.afterSession ?? lab.afterSession
         try room.check(lab, image)
         let changed = lab

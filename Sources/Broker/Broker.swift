@@ -182,12 +182,16 @@ public actor Broker: Service {
             Task { deliver(await measure(number)) }
         case .step(let desktop, let generation, let step):
             enqueue { [keeper] in await keeper?.begin(step, of: desktop, generation) }
+        case .endAiring(let desktop):
+            enqueue { [keeper] in await keeper?.endAiring(of: desktop) }
         case .readConsole(let desktop, let generation, let name):
             enqueue { [consoles] in await consoles?.read(name, of: desktop, generation) }
         case .dropConsole(let name):
             enqueue { [consoles] in await consoles?.drop(name) }
         case .unpause(let session, let domain):
             Task { deliver(await unpause(session, domain)) }
+        case .serve(let domain, let memory):
+            Task { await serve(domain, with: memory) }
         case .answer(let claim, let answer):
             claims.removeValue(forKey: claim)?.resume(returning: answer)
         case .tell(let seat, let event):
@@ -296,6 +300,22 @@ public actor Broker: Service {
             return .unpaused(session)
         } catch {
             return .notUnpaused(session, cause: "\(error)")
+        }
+    }
+
+    /// Lets a session's domain come first and have its memory, as long as there is one.
+    private func serve(_ domain: DomainUUID, with memory: ByteCount) async {
+        var pauses = room.settings.retryPauses[...]
+        while phase != .stopped {
+            do {
+                return try await host.serve(domain, with: memory)
+            } catch .noSuchDomain {
+                return
+            } catch {
+                logger.warning("a desktop does not come first yet, or has not all of its memory", metadata: ["domain": "\(domain)", "cause": "\(error)"])
+            }
+            let pause = pauses.count > 1 ? pauses.removeFirst() : pauses.first ?? .seconds(300)
+            guard (try? await clock.sleep(for: pause)) != nil else { return }
         }
     }
 

@@ -37,16 +37,20 @@ actor PoolKeeper {
             await before?.value
             switch await carryOut(step, of: desktop, generation) {
             case .done(let outcome): await report(.stepDone(desktop, generation, outcome))
-            case .failed(let cause): await report(.stepFailed(desktop, generation, step.kind, cause: cause))
+            case .failed(let cause, let isSpoilt):
+                await report(.stepFailed(desktop, generation, step.kind, cause: cause, isSpoilt: isSpoilt))
             case .brokenOff: break
             }
         }
         lanes[desktop] = lane
         switch step {
-        case .settle, .awaitReadiness, .freeze: waits[desktop] = lane
+        case .settle, .awaitReadiness, .freeze, .air: waits[desktop] = lane
         case .layOverlay, .layOverlayOver, .build, .restore, .pause, .remove: break
         }
     }
+
+    /// Breaks off the airing of a desktop, if there is one.
+    func endAiring(of desktop: DesktopID) { waits[desktop]?.cancel() }
 
     /// Breaks off what waits; steps inside Xen go on to their end.
     func stop() {
@@ -80,14 +84,17 @@ actor PoolKeeper {
                 return .done(.answered(fingerprint: fingerprint))
             case .freeze(let domain, let overlay, let checkpoint):
                 try await restOf(domain)
+                let memory = try await host.shrink(domain)
                 try await host.save(domain, to: try await disks.beginCheckpoint(checkpoint))
                 // Only then its disk is whole in the file, and nobody else's.
                 try await host.destroy(domain)
                 try await disks.sealCheckpoint(checkpoint, from: overlay)
-                return .done(.frozen)
+                return .done(.frozen(memory: memory))
             case .pause(let domain):
                 try await host.pause(domain)
                 return .done(.paused)
+            case .air(let domain, let address, let fingerprint):
+                return try await air(domain, address, fingerprint)
             case .remove(let domain, let overlay):
                 try await host.destroy(domain)
                 try await disks.removeOverlay(overlay)
@@ -96,8 +103,21 @@ actor PoolKeeper {
         } catch is CancellationError {
             return .brokenOff
         } catch {
-            return .failed(cause: step.cause(of: error))
+            let isSpoilt = if case .spoiltCheckpoint? = error as? HypervisorError { true } else { false }
+            return .failed(cause: step.cause(of: error), isSpoilt: isSpoilt)
         }
+    }
+
+    /// Lets a parked domain run until its RDP has answered. However that ends, it is parked then: what a session may wait for is not over before.
+    private nonisolated func air(_ domain: DomainUUID, _ address: IPv4Address, _ fingerprint: [UInt8]) async throws -> Outcome {
+        var found: [UInt8]?
+        try await host.unpause(domain)
+        do {
+            found = try await readiness.await(address, by: clock) { _ in }
+        } catch is CancellationError {}
+        try await host.pause(domain)
+        if let found, found != fingerprint { return .failed(cause: "RDP answered at \(address) with another certificate than when it was made") }
+        return .done(.aired)
     }
 
     /// Waits until a guest does next to nothing: what it would go on with would be gone on with in each of its clones. A minute at most.
@@ -109,7 +129,7 @@ actor PoolKeeper {
         var quiet = 0
         for _ in 0..<60 {
             guard let worked = try await host.domains().first(where: { $0.uuid == domain })?.worked else { return }
-            quiet = before.map { worked - $0 < pause / 8 } == true ? quiet + 1 : 0
+            quiet = before.map { worked - $0 < pause / 4 } == true ? quiet + 1 : 0
             if quiet == 2 { return }
             before = worked
             try await clock.sleep(for: pause)
@@ -118,7 +138,7 @@ actor PoolKeeper {
 
     private enum Outcome {
         case done(StepOutcome)
-        case failed(cause: String)
+        case failed(cause: String, isSpoilt: Bool = false)
         /// By the desktop's removal or the daemon's end, which go on from there.
         case brokenOff
     }

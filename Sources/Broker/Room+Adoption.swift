@@ -89,6 +89,8 @@ extension Room {
                 sessions[id]?.phase = .unpausing
                 sessions[id]?.deadline = now + settings.handOutDeadline
                 effects.append(.unpause(id, domain.uuid))
+            } else {
+                serve(desktop.id)
             }
             return true
         case .preparing, .quarantined(_, holding: true):

@@ -66,9 +66,15 @@ extension Room {
     // MARK: What becomes of a checkpoint
 
     /// A desktop was frozen. Gives what goes to the disk.
-    mutating func checkpointIsFrozen(_ id: CheckpointID) -> [StoreChange] {
+    mutating func checkpointIsFrozen(_ id: CheckpointID, holding memory: ByteCount, took: String) -> [StoreChange] {
         checkpoints[id]?.state = .unproven
-        return checkpoints[id].map { [.checkpointChanged($0)] } ?? []
+        checkpoints[id]?.memory = memory
+        guard let checkpoint = checkpoints[id] else { return [] }
+        effects.append(
+            .notice("a checkpoint is made, and will prove itself with the next desktop", [
+                "checkpoint": "\(id)", "image": imageName(checkpoint.image), "memory": "\(memory) of \(checkpoint.profile.memory)", "took": took,
+            ]))
+        return [.checkpointChanged(checkpoint)]
     }
 
     /// The checkpoint as it is once a desktop that was restored from it is parked; nil where that changes nothing.
@@ -88,10 +94,13 @@ extension Room {
     }
 
     /// A making has failed: what that means for the checkpoint that it was for, or was from. Gives what goes to the disk.
-    mutating func makingFailed(_ id: DesktopID, _ cause: String) -> [StoreChange] {
+    mutating func makingFailed(_ id: DesktopID, at step: PreparationStep, _ cause: String, isSpoilt: Bool) -> [StoreChange] {
         switch works[id]?.making {
         case .checkpoint(let checkpoint): return fail(checkpoint, "its desktop could not be booted and frozen: \(cause)")
         case .restore(let checkpoint):
+            if isSpoilt { return fail(checkpoint, cause) }
+            // That no disk could be laid is the image's matter, or the server's: it would be no other for a desktop that is booted.
+            guard step != .overlay else { return [] }
             restoreFailures[checkpoint, default: 0] += 1
             // What has served before may fail once for other reasons.
             guard checkpoints[checkpoint]?.state == .unproven || restoreFailures[checkpoint, default: 0] >= settings.restoreTries else { return [] }

@@ -18,6 +18,11 @@ struct Explanation: Hashable, Sendable {
 extension Duration {
     /// Whole seconds, as people read them: `420 s`.
     var text: String { "\(components.seconds) s" }
+    /// With a tenth: `5.2 s`.
+    var tenths: String {
+        let tenths = (components.seconds * 100 + components.attoseconds / 10_000_000_000_000_000 + 5) / 10
+        return "\(tenths / 10).\(tenths % 10) s"
+    }
 }
 
 extension Room {
@@ -46,6 +51,7 @@ extension Room {
         case .ready:
             Explanation(
                 meaning: "Its RDP has answered in this generation, and it is parked",
+                present: works[desktop.id]?.isAiring == true ? "it is let run for a moment, so that it answers as at first" : nil,
                 next: "the next seat that asks is given it at once, unless its lab's image or profile changes before: then it is made anew",
                 remedies: ["'punnet desktop remake \(desktop.name)' throws it away and makes it anew"])
         case .leased(let session): ofLeased(desktop, session)

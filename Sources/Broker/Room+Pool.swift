@@ -20,7 +20,7 @@ extension Room {
     }
 
     /// How many desktops are being made or removed.
-    private var underWay: Int {
+    var underWay: Int {
         desktops.values.count { desktop in
             switch desktop.state {
             case .preparing, .retiring: true
@@ -136,7 +136,7 @@ extension Room {
     }
 
     /// Asks for a step of a desktop that is being made, and sets its deadline.
-    private mutating func ask(_ id: DesktopID, _ step: Step, within deadline: Duration) {
+    mutating func ask(_ id: DesktopID, _ step: Step, within deadline: Duration) {
         guard let desktop = desktops[id] else { return }
         works[id]?.deadline = now + deadline
         effects.append(.step(id, desktop.generation, step))
@@ -177,9 +177,10 @@ extension Room {
             move(id, .advance(to: .parking))
             desktops[id]?.fingerprint = fingerprint
             ask(id, .pause(uuid(of: desktop)), within: settings.deadline(of: .parking))
-        case .frozen:
+        case .frozen(let memory):
             guard preparing(id, generation, at: .freezing) != nil, case .checkpoint(let checkpoint)? = works[id]?.making else { return }
-            retire(id, checkpointIsFrozen(checkpoint))
+            let took = works[id]?.doneText ?? ""
+            retire(id, checkpointIsFrozen(checkpoint, holding: memory, took: took))
         case .paused:
             guard var desktop = preparing(id, generation, at: .parking) else { return }
             guard let parked = desktop.state.after(.parked) else { return }
@@ -187,6 +188,8 @@ extension Room {
             desktop.failure = nil
             let proven = proven(by: works[id]?.making).map { [StoreChange.checkpointChanged($0)] } ?? []
             record(proven + [.desktopChanged(desktop)], .parked(id, generation))
+        case .aired:
+            aired(id, generation)
         case .removed:
             removed(id, generation)
         }
@@ -203,12 +206,13 @@ extension Room {
             let place = addresses.addresses(of: desktop.place)
         else { return nil }
         return DomainPlan(
-            uuid: uuid(of: desktop), name: domainName(of: desktop), boot: image.boot, kernel: image.kernel,
-            ramdisk: image.ramdisk, commandLine: image.commandLine, profile: profile, overlay: overlay, mac: place.mac, address: place.address)
+            uuid: uuid(of: desktop), name: domainName(of: desktop), boot: image.boot, kernel: image.kernel, ramdisk: image.ramdisk,
+            commandLine: image.commandLine, profile: profile, memory: desktop.checkpoint.flatMap { checkpoints[$0]?.memory }, overlay: overlay,
+            mac: place.mac, address: place.address)
     }
 
     /// The making of a generation, or its removal, has failed at this step; a step that it is no longer at is over, however it ended.
-    mutating func stepFailed(_ id: DesktopID, _ generation: Generation, _ kind: StepKind, cause: String) {
+    mutating func stepFailed(_ id: DesktopID, _ generation: Generation, _ kind: StepKind, cause: String, isSpoilt: Bool = false) {
         guard let desktop = desktops[id], desktop.generation == generation else { return }
         let failures = (desktop.failure?.count ?? 0) + 1
         switch (desktop.state, kind) {
@@ -217,7 +221,11 @@ extension Room {
             effects.append(
                 .notice("a desktop could not be made", ["desktop": desktop.name, "generation": "\(generation)", "cause": cause]))
             readConsole(of: id)
-            retire(id, makingFailed(id, cause))
+            retire(id, makingFailed(id, at: step, cause, isSpoilt: isSpoilt))
+            // Others may have waited for it, and for minutes.
+            capacity = nil
+            measure()
+        case (.ready, .airing), (.leased, .airing): airingFailed(id, cause: cause)
         case (.retiring, .removal):
             let cause = "it could not be removed: \(cause)"
             if desktop.failure?.generation == generation {
@@ -280,7 +288,9 @@ extension Room {
         case .retiring:
             let cause = "it is not gone after \(settings.removalDeadline.text): 'xl list' tells whether Xen still holds its domain"
             stepFailed(desktop.id, desktop.generation, .removal, cause: cause)
-        case .empty, .ready, .leased, .quarantined:
+        case .ready:
+            airingFailed(desktop.id, cause: "RDP did not answer within \(settings.airingDeadline.text)")
+        case .empty, .leased, .quarantined:
             return
         }
     }
@@ -306,6 +316,7 @@ extension Room {
         let abandoned = abandonCheckpoint(of: id)
         move(id, .retire)
         works[id]?.retryAt = nil
+        works[id]?.isAiring = false
         guard let desktop = desktops[id] else { return }
         record(facts + [.desktopChanged(desktop)] + abandoned, .retiring(id))
         resumeRemoval(of: id)
@@ -373,9 +384,10 @@ extension Room {
             guard let desktop = preparing(id, generation, at: .parking) else { return }
             move(id, .parked)
             checkpointIsProven(by: works[id]?.making)
+            let took = works[id]?.doneText ?? ""
             works[id] = Work(since: now)
             desktops[id]?.failure = nil
-            effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)"]))
+            effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)", "took": took]))
             serveLine(of: desktop.lab)
             // Whose turn it is now may have waited for minutes.
             capacity = nil
@@ -452,7 +464,10 @@ extension Room {
         desktops[id]?.failure = nil
         switch desktop.state {
         case .leased(let session): end(session, because: .administrator)
-        case .ready, .preparing: retire(id, [])
+        case .ready, .preparing:
+            retire(id, [])
+            // Others may have waited for it, and for minutes.
+            capacity = nil
         case .quarantined: retry(id)
         case .empty, .retiring: break
         }

@@ -36,6 +36,9 @@ extension Room {
         guard (.zero...(.seconds(86_400))).contains(lab.grace) else {
             throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: "use 0 seconds to a day")
         }
+        guard lab.airing == .zero || (.seconds(60)...(.seconds(86_400))).contains(lab.airing) else {
+            throw .invalid(field: "airing interval", value: "\(lab.airing)", remedy: "use a minute to a day, or 0 for never")
+        }
         try admit(lab, image)
     }
 

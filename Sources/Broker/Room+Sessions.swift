@@ -6,6 +6,7 @@ extension Room {
     // MARK: Claims
 
     mutating func take(_ claim: Claim) {
+        lastClaimAt = now
         guard let seat = seats[claim.seat] else { return refuse(claim, .unknownSeat("\(claim.seat)")) }
         guard let lab = labs[seat.lab] else { return refuse(claim, .unknownLab("\(seat.lab)")) }
         if let open = sessions.values.first(where: { $0.session.seat == claim.seat }) {
@@ -35,11 +36,14 @@ extension Room {
         return ready.first
     }
 
-    /// Ready desktops of a lab, those of its present image and profile first, then by number.
+    /// Ready desktops of a lab, those of its present image and profile first, then those that stand parked now, then by number.
     private func readyDesktops(in lab: LabID) -> [Desktop] {
         let current = labs[lab]
-        func rank(_ desktop: Desktop) -> (Int, Int) {
-            (desktop.image == current?.image && desktop.profile == current?.profile ? 0 : 1, desktop.number)
+        func rank(_ desktop: Desktop) -> (Int, Int, Int) {
+            (
+                desktop.image == current?.image && desktop.profile == current?.profile ? 0 : 1, works[desktop.id]?.isAiring == true ? 1 : 0,
+                desktop.number
+            )
         }
         return desktops.values.filter { $0.lab == lab && $0.state == .ready }.sorted { rank($0) < rank($1) }
     }
@@ -62,7 +66,15 @@ extension Room {
     mutating func leaseRecorded(_ id: SessionID) {
         guard let open = sessions[id], open.phase == .committing, let desktop = desktops[open.session.desktop] else { return }
         sessions[id]?.phase = .unpausing
-        effects.append(.unpause(id, uuid(of: desktop)))
+        // An airing ends by parking it: it is let run after that.
+        effects.append(works[desktop.id]?.isAiring == true ? .endAiring(desktop.id) : .unpause(id, uuid(of: desktop)))
+    }
+
+    /// A session's desktop runs: it comes first from now on, and gets the memory that its guest had given back before it was frozen, which was
+    /// promised all the while.
+    mutating func serve(_ id: DesktopID) {
+        guard let desktop = desktops[id], let profile = desktop.profile else { return }
+        effects.append(.serve(uuid(of: desktop), profile.memory))
     }
 
     /// Whether the lease is on the disk is not known, so the desktop is tainted.
@@ -77,6 +89,7 @@ extension Room {
         guard let open = sessions[id], open.phase == .unpausing else { return }
         sessions[id]?.phase = .handedOut
         sessions[id]?.claims = []
+        serve(open.session.desktop)
         let allowed = connectTime(of: open)
         sessions[id]?.deadline = open.links.isEmpty ? now + allowed : nil
         for (number, claim) in open.claims.enumerated() {

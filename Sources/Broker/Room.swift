@@ -43,6 +43,8 @@ struct Room: Sendable {
     /// When the server is measured and the pools are looked at again: after something failed that no desktop's own next try covers, and while
     /// a desktop does not fit.
     var refillAt: Instant?
+    /// When a seat last claimed.
+    var lastClaimAt: Instant?
     var nextDesktop = DesktopID(rawValue: 1)
     var nextSession = SessionID(rawValue: 1)
 
@@ -67,7 +69,8 @@ struct Room: Sendable {
         case .recorded(let milestone): recorded(milestone)
         case .notRecorded(let milestone, let cause): notRecorded(milestone, cause: cause)
         case .stepDone(let id, let generation, let outcome): stepDone(id, generation, outcome)
-        case .stepFailed(let id, let generation, let step, let cause): stepFailed(id, generation, step, cause: cause)
+        case .stepFailed(let id, let generation, let step, let cause, let isSpoilt):
+            stepFailed(id, generation, step, cause: cause, isSpoilt: isSpoilt)
         case .notReady(let id, let generation, let finding): notReady(id, generation, finding)
         case .consoleRead(let id, let generation, let lines): consoleRead(id, generation, lines)
         case .domainEnded(let uuid, let kind): domainEnded(uuid, kind)
@@ -99,6 +102,7 @@ struct Room: Sendable {
             next = next.map { min($0, instant) } ?? instant
         }
         consider(measuring?.until)
+        consider(nextAiring?.at)
         for work in works.values {
             consider(work.deadline)
             consider(work.retryAt)
@@ -121,6 +125,7 @@ struct Room: Sendable {
         overdueSessions()
         overdueWaiting()
         fill()
+        air()
     }
 
     // MARK: Desktops
@@ -132,7 +137,8 @@ struct Room: Sendable {
             preconditionFailure("desktop \(id) in state \(String(describing: desktops[id]?.state)) cannot \(change)")
         }
         desktops[id]?.state = next
-        works[id, default: Work()].since = now
+        works[id, default: Work()].note(desktop.state, until: now)
+        works[id]?.since = now
     }
 
     /// The domain of a desktop's current generation.
@@ -163,7 +169,7 @@ struct RoomSeat: Hashable, Sendable {
 }
 
 /// What is under way at a desktop beyond its state.
-struct Work: Hashable, Sendable {
+struct Work: Sendable {
     /// When it came into its state.
     var since: Instant?
     /// By when the step at hand must be done.
@@ -172,12 +178,31 @@ struct Work: Hashable, Sendable {
     var retryAt: Instant?
     /// What was last found where RDP does not answer yet.
     var finding: String?
+    /// Whether it is parked and let run for a moment, and when that was last over.
+    var isAiring = false
+    var airedAt: Instant?
     /// Why it is not begun.
     var hindrance: Hindrance?
     /// How the present generation comes to life; nil where nobody remembers, since the daemon was started anew.
     var making: Making?
+    /// What has been done of its present making so far, the removal of what it held before included, and how long each took.
+    var done: [(deed: String, took: Duration)] = []
     /// Whether the store does not know the desktop yet.
     var isBeingAdded = false
+
+    /// It leaves a state now.
+    mutating func note(_ state: DesktopState, until now: Instant) {
+        let deed: String
+        switch state {
+        case .retiring: (deed, done) = ("removal", [])
+        case .preparing(let step): deed = step.rawValue
+        case .empty, .ready, .leased, .quarantined: return
+        }
+        done.append((deed, since.map { now - $0 } ?? .zero))
+    }
+
+    /// As the journal has it: `removal 0.8 s, overlay 0.1 s, domain 5.2 s`.
+    var doneText: String { done.map { "\($0.deed) \($0.took.tenths)" }.joined(separator: ", ") }
 }
 
 /// Why an empty desktop is not begun.
@@ -247,6 +272,10 @@ public struct BrokerSettings: Hashable, Sendable {
     public var freezingDeadline: Duration = .seconds(420)
     public var parkingDeadline: Duration = .seconds(30)
     public var removalDeadline: Duration = .seconds(120)
+    /// By when a parked desktop that is aired must have answered.
+    public var airingDeadline: Duration = .seconds(60)
+    /// How long after a claim none is aired: others of the class are about to come.
+    public var airingPause: Duration = .seconds(120)
     /// By when the server must have told what it has.
     public var measureDeadline: Duration = .seconds(30)
     /// From the claim to the answer.

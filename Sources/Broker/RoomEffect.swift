@@ -8,8 +8,10 @@ enum RoomEffect: Sendable {
     case record([StoreChange], Milestone)
     /// Asks the server what it has, by the question's number; `measured` or `notMeasured` follows.
     case measure(UInt64)
-    /// A step of making or removing a desktop; `stepDone` or `stepFailed` follows. Steps of one desktop are done one after the other.
+    /// A step of making, airing or removing a desktop; `stepDone` or `stepFailed` follows. Steps of one desktop are done one after the other.
     case step(DesktopID, Generation, Step)
+    /// Breaks an airing off; its step is over then as otherwise. Nothing else follows.
+    case endAiring(DesktopID)
     /// Asks what a generation whose making failed has last written to its console, the domain's name given; `consoleRead` follows, or nothing
     /// does. No step waits for it.
     case readConsole(DesktopID, Generation, String)
@@ -17,6 +19,9 @@ enum RoomEffect: Sendable {
     case dropConsole(String)
     /// Lets a leased desktop run; `unpaused` or `notUnpaused` follows. Never waits behind a step.
     case unpause(SessionID, DomainUUID)
+    /// Says that somebody works at a domain, which has all of its desktop's memory then, however often it must be tried while it is there.
+    /// Nothing follows.
+    case serve(DomainUUID, ByteCount)
     case answer(ClaimID, Result<Lent, BrokerError>)
     case tell(SeatID, SeatEvent)
     /// Ends a session's links through the relay.
@@ -30,7 +35,7 @@ enum RoomEffect: Sendable {
     case notice(String, [String: String])
 }
 
-/// A step of a desktop's making or removal.
+/// A step of a desktop's making, its airing or its removal.
 enum Step: Sendable {
     case layOverlay(blank: String, OverlayName)
     case layOverlayOver(CheckpointID, OverlayName)
@@ -40,16 +45,20 @@ enum Step: Sendable {
     case settle(DomainUUID, hostname: String, user: String)
     /// Lets it run and asks for RDP until it answers.
     case awaitReadiness(DomainUUID, IPv4Address)
-    /// Waits until the guest has come to rest, saves its memory, ends its domain, and makes a checkpoint of the two.
+    /// Waits until the guest has come to rest, has it give back the memory that it can spare, saves the rest, ends its domain, and makes a
+    /// checkpoint of disk and memory.
     case freeze(DomainUUID, OverlayName, CheckpointID)
     case pause(DomainUUID)
+    /// Lets a parked one run, asks for RDP, which must answer with this certificate, and parks it again.
+    case air(DomainUUID, IPv4Address, fingerprint: [UInt8])
     /// Breaks off a wait for readiness, ends the domain, drops the overlay.
     case remove(DomainUUID, OverlayName)
 }
 
-/// Which step it is: one of a making, at which the desktop then stands, or the removal.
+/// Which step it is: one of a making, at which the desktop then stands, an airing, or the removal.
 enum StepKind: Hashable, Sendable {
     case making(PreparationStep)
+    case airing
     case removal
 }
 
@@ -62,6 +71,7 @@ extension Step {
         case .awaitReadiness: .making(.readiness)
         case .freeze: .making(.freezing)
         case .pause: .making(.parking)
+        case .air: .airing
         case .remove: .removal
         }
     }

@@ -12,8 +12,8 @@ enum RoomEvent: Sendable {
     case recorded(Milestone)
     case notRecorded(Milestone, cause: String)
     case stepDone(DesktopID, Generation, StepOutcome)
-    /// Why in plain words: what failed, the value, what to do.
-    case stepFailed(DesktopID, Generation, StepKind, cause: String)
+    /// Why in plain words: what failed, the value, what to do; and whether its checkpoint's own files are to blame.
+    case stepFailed(DesktopID, Generation, StepKind, cause: String, isSpoilt: Bool = false)
     /// What was found where RDP does not answer yet, in plain words; told when it is another than before.
     case notReady(DesktopID, Generation, finding: String)
     case consoleRead(DesktopID, Generation, [String])
@@ -70,9 +70,11 @@ enum StepOutcome: Sendable, Hashable {
     case settled(password: String)
     /// RDP answered with a certificate of this fingerprint.
     case answered(fingerprint: [UInt8])
-    /// The desktop is frozen, and its domain gone.
-    case frozen
+    /// The desktop is frozen, holding so much memory, and its domain gone.
+    case frozen(memory: ByteCount)
     case paused
+    /// It is parked again, and has answered, or its airing was broken off.
+    case aired
     /// Domain and overlay are gone.
     case removed
 }

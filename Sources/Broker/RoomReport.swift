@@ -127,14 +127,19 @@ public struct LabDraft: Hashable, Sendable {
     public var memory: ByteCount
     public var size: Int
     public var grace: Duration
+    public var airing: Duration
     public var afterSession: AfterSession
-    public init(name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, grace: Duration, afterSession: AfterSession) {
+    public init(
+        name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, grace: Duration, airing: Duration = .seconds(600),
+        afterSession: AfterSession
+    ) {
         self.name = name
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
         self.grace = grace
+        self.airing = airing
         self.afterSession = afterSession
     }
 }
@@ -146,15 +151,18 @@ public struct LabChange: Hashable, Sendable {
     public var memory: ByteCount?
     public var size: Int?
     public var grace: Duration?
+    public var airing: Duration?
     public var afterSession: AfterSession?
     public init(
-        image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, grace: Duration? = nil, afterSession: AfterSession? = nil
+        image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, grace: Duration? = nil, airing: Duration? = nil,
+        afterSession: AfterSession? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
         self.grace = grace
+        self.airing = airing
         self.afterSession = afterSession
     }
 }

@@ -35,6 +35,7 @@ extension Step {
         case .awaitReadiness: "letting it run"
         case .freeze: "freezing it as a checkpoint"
         case .pause: "parking it"
+        case .air: "letting it run for a moment"
         case .remove: "removing it"
         }
     }
@@ -52,7 +53,7 @@ extension Step {
         case .restore(let plan, _) where path == plan.overlay: return "its own disk '\(path)' went missing: look for what removes files there"
         case .restore: return "'\(path)' is missing"
         case .freeze: return "'\(path)' went missing while it was frozen: look for what removes files there"
-        case .settle, .awaitReadiness, .pause, .remove: return "'\(path)' is missing"
+        case .settle, .awaitReadiness, .pause, .air, .remove: return "'\(path)' is missing"
         }
     }
 }

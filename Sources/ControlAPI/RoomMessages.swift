@@ -52,6 +52,8 @@ public struct LabMessage: Hashable, Sendable, Codable {
     /// How many desktops the pool keeps.
     public let size: Int
     public let graceSeconds: Int
+    /// How long a desktop stays parked before it is let run for a moment; 0: until it is handed out.
+    public let airingSeconds: Int
     /// `claim-again` or `shut-down`.
     public let afterSession: String
     /// How many desktops are in each state, by the state's word.
@@ -60,8 +62,8 @@ public struct LabMessage: Hashable, Sendable, Codable {
     public let waiting: Int
 
     public init(
-        name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, afterSession: String, desktops: [String: Int],
-        waiting: Int
+        name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, airingSeconds: Int, afterSession: String,
+        desktops: [String: Int], waiting: Int
     ) {
         self.name = name
         self.image = image
@@ -69,6 +71,7 @@ public struct LabMessage: Hashable, Sendable, Codable {
         self.memory = memory
         self.size = size
         self.graceSeconds = graceSeconds
+        self.airingSeconds = airingSeconds
         self.afterSession = afterSession
         self.desktops = desktops
         self.waiting = waiting
@@ -85,16 +88,21 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
     public let memory: Int64
     public let size: Int
     public let graceSeconds: Int
+    /// As in `LabMessage`; absent: 600.
+    public let airingSeconds: Int?
     /// `claim-again` or `shut-down`.
     public let afterSession: String
 
-    public init(name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, afterSession: String) {
+    public init(
+        name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, airingSeconds: Int? = nil, afterSession: String
+    ) {
         self.name = name
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
         self.graceSeconds = graceSeconds
+        self.airingSeconds = airingSeconds
         self.afterSession = afterSession
     }
 }
@@ -106,10 +114,11 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
     public let memory: Int64?
     public let size: Int?
     public let graceSeconds: Int?
+    public let airingSeconds: Int?
     public let afterSession: String?
 
     public init(
-        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, graceSeconds: Int? = nil,
+        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, graceSeconds: Int? = nil, airingSeconds: Int? = nil,
         afterSession: String? = nil
     ) {
         self.image = image
@@ -117,6 +126,7 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
         self.memory = memory
         self.size = size
         self.graceSeconds = graceSeconds
+        self.airingSeconds = airingSeconds
         self.afterSession = afterSession
     }
 }

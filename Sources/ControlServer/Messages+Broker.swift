@@ -31,8 +31,8 @@ extension LabMessage {
         let lab = report.lab
         self.init(
             name: lab.name, image: report.image, vcpus: lab.profile.vcpus, memory: lab.profile.memory.rawValue, size: lab.size,
-            graceSeconds: Int(lab.grace.components.seconds), afterSession: lab.afterSession.rawValue, desktops: report.desktops,
-            waiting: report.waiting)
+            graceSeconds: Int(lab.grace.components.seconds), airingSeconds: Int(lab.airing.components.seconds),
+            afterSession: lab.afterSession.rawValue, desktops: report.desktops, waiting: report.waiting)
     }
 }
 
@@ -41,7 +41,8 @@ extension LabDraft {
         self.init(
             name: try Untrusted.name(untrusted.name, field: "name"), image: try Untrusted.name(untrusted.image, field: "image"),
             vcpus: untrusted.vcpus, memory: ByteCount(rawValue: untrusted.memory), size: untrusted.size,
-            grace: .seconds(untrusted.graceSeconds), afterSession: try Untrusted.afterSession(untrusted.afterSession))
+            grace: .seconds(untrusted.graceSeconds), airing: .seconds(untrusted.airingSeconds ?? 600),
+            afterSession: try Untrusted.afterSession(untrusted.afterSession))
     }
 }
 
@@ -53,6 +54,7 @@ extension LabChange {
         memory = untrusted.memory.map { ByteCount(rawValue: $0) }
         size = untrusted.size
         grace = untrusted.graceSeconds.map { .seconds($0) }
+        airing = untrusted.airingSeconds.map { .seconds($0) }
         if let after = untrusted.afterSession { afterSession = try Untrusted.afterSession(after) }
     }
 }

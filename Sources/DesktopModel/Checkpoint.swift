@@ -29,15 +29,21 @@ public struct Checkpoint: Hashable, Sendable {
     public let profile: Profile
     /// Which hypervisor, processor and kernel it was made with.
     public let host: String
+    /// What its memory holds, and each of its clones at first: less than the profile's where the guest had some to spare.
+    public var memory: ByteCount
     public var state: State
     /// How many of this image and profile have failed in a row, this one included once it has.
     public var failures: Int
 
-    public init(id: CheckpointID, image: ImageVersionID, profile: Profile, host: String, state: State, failures: Int) {
+    /// - Parameter memory: All of the profile's where it is not said.
+    public init(
+        id: CheckpointID, image: ImageVersionID, profile: Profile, host: String, memory: ByteCount? = nil, state: State, failures: Int
+    ) {
         self.id = id
         self.image = image
         self.profile = profile
         self.host = host
+        self.memory = memory ?? profile.memory
         self.state = state
         self.failures = failures
     }

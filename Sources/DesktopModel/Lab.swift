@@ -27,15 +27,21 @@ public struct Lab: Hashable, Sendable {
     public var size: Int
     /// How long a session whose link is lost is kept for its seat.
     public var grace: Duration
+    /// How long a desktop stays parked before it is let run for a moment, so that it answers as at first; zero: until it is handed out.
+    public var airing: Duration
     public var afterSession: AfterSession
 
-    public init(id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, afterSession: AfterSession) {
+    public init(
+        id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = .seconds(600),
+        afterSession: AfterSession
+    ) {
         self.id = id
         self.name = name
         self.image = image
         self.profile = profile
         self.size = size
         self.grace = grace
+        self.airing = airing
         self.afterSession = afterSession
     }
 }

@@ -38,11 +38,11 @@ extension StoreChange {
                 db, "UPDATE appliance SET next_checkpoint = ? + 1 WHERE next_checkpoint <= ?", [checkpoint.id.rawValue, checkpoint.id.rawValue],
                 orElse: .taken(kind: "checkpoint", name: String(checkpoint.id.rawValue)))
             try Self.run(
-                db, "INSERT INTO checkpoint (image_version, vcpus, memory, host, state, cause, failures, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                db, "INSERT INTO checkpoint (image_version, vcpus, memory, host, state, cause, failures, kept_memory, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [checkpoint.image.rawValue, checkpoint.profile.vcpus, checkpoint.profile.memory.rawValue, checkpoint.host]
                     + Self.changing(checkpoint))
         case .checkpointChanged(let checkpoint):
-            try Self.run(db, "UPDATE checkpoint SET state = ?, cause = ?, failures = ? WHERE id = ?", Self.changing(checkpoint))
+            try Self.run(db, "UPDATE checkpoint SET state = ?, cause = ?, failures = ?, kept_memory = ? WHERE id = ?", Self.changing(checkpoint))
         case .checkpointRemoved(let id):
             try Self.run(db, "DELETE FROM checkpoint WHERE id = ?", [id.rawValue])
         case .sessionBegan(let session, let desktopName, let seatName):
@@ -73,7 +73,7 @@ extension StoreChange {
     private static func changing(_ checkpoint: Checkpoint) -> [(any DatabaseValueConvertible)?] {
         var cause: String?
         if case .failed(let why) = checkpoint.state { cause = why }
-        return [checkpoint.state.word, cause, checkpoint.failures, checkpoint.id.rawValue]
+        return [checkpoint.state.word, cause, checkpoint.failures, checkpoint.memory.rawValue, checkpoint.id.rawValue]
     }
 
     /// The columns of a desktop that change, from `generation` to `failed_console`.

@@ -7,7 +7,7 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint]
+    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing]
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
@@ -43,6 +43,20 @@ struct StoreMigration: Sendable {
                 ALTER TABLE desktop ADD COLUMN checkpoint INTEGER REFERENCES checkpoint (id) DEFERRABLE INITIALLY DEFERRED;
                 CREATE INDEX desktop_checkpoint ON desktop (checkpoint);
                 """)
+    }
+
+    /// What a checkpoint's memory holds.
+    static let kept = StoreMigration(name: "6-kept-memory") {
+        try $0.execute(
+            sql: """
+                ALTER TABLE checkpoint ADD COLUMN kept_memory INTEGER NOT NULL DEFAULT 0;
+                UPDATE checkpoint SET kept_memory = memory;
+                """)
+    }
+
+    /// How long desktops of a lab stay parked before they are aired.
+    static let airing = StoreMigration(name: "7-airing") {
+        try $0.execute(sql: "ALTER TABLE lab ADD COLUMN airing_nanoseconds INTEGER NOT NULL DEFAULT 600000000000")
     }
 
     /// Everything that the first version keeps.

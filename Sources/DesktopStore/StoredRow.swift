@@ -99,7 +99,8 @@ extension StoredRow {
         Lab(
             id: LabID(rawValue: try integer("id")), name: try text("name"), image: ImageVersionID(rawValue: try integer("image_version")),
             profile: Profile(vcpus: try number("vcpus"), memory: try byteCount("memory")), size: try number("size"),
-            grace: .nanoseconds(try integer("grace_nanoseconds")), afterSession: try word("after_session"))
+            grace: .nanoseconds(try integer("grace_nanoseconds")), airing: .nanoseconds(try integer("airing_nanoseconds")),
+            afterSession: try word("after_session"))
     }
 
     func desktop() throws(StoreError) -> Desktop {
@@ -117,7 +118,7 @@ extension StoredRow {
         Checkpoint(
             id: CheckpointID(rawValue: try number("id")), image: ImageVersionID(rawValue: try integer("image_version")),
             profile: Profile(vcpus: try number("vcpus"), memory: try byteCount("memory")), host: try text("host"),
-            state: try checkpointState(), failures: try number("failures"))
+            memory: try byteCount("kept_memory"), state: try checkpointState(), failures: try number("failures"))
     }
 
     private func checkpointState() throws(StoreError) -> Checkpoint.State {

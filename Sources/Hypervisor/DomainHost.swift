@@ -17,6 +17,16 @@ public protocol DomainHost: Sendable {
     ///
     /// A file that is there stays as it is: `alreadyExists`. A domain that does not run, or is being saved: `failed`. No file is left then.
     func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError)
+    /// Has the guest of a running domain give back the memory that it can spare, and tells what the domain holds then. Seconds.
+    ///
+    /// A guest that does not say what it can spare keeps all of it, and so does a domain that does not run. A domain that is gone:
+    /// `noSuchDomain`.
+    func shrink(_ domain: DomainUUID) async throws(HypervisorError) -> ByteCount
+    /// Says that somebody works at a domain now: its processors come before those of domains that nobody works at, and it may hold so much
+    /// memory, at most its profile's. Its guest takes that as soon as it runs, which is not waited for.
+    ///
+    /// A domain that is gone: `noSuchDomain`.
+    func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError)
     /// Stops its virtual CPUs. A domain that is gone: `noSuchDomain`.
     func pause(_ domain: DomainUUID) async throws(HypervisorError)
     /// Lets it run. A domain that is gone: `noSuchDomain`.
@@ -61,14 +71,16 @@ public struct DomainPlan: Hashable, Sendable {
     public let ramdisk: String
     public let commandLine: String
     public let profile: Profile
+    /// What it holds of its profile's memory at first: less where its guest had given some back when it was saved.
+    public let memory: ByteCount
     /// The path of the overlay, a qcow2 file; it appears as `xvda`.
     public let overlay: String
     public let mac: MACAddress
     public let address: IPv4Address
 
     public init(
-        uuid: DomainUUID, name: String, boot: BootMode, kernel: String, ramdisk: String, commandLine: String, profile: Profile, overlay: String,
-        mac: MACAddress, address: IPv4Address
+        uuid: DomainUUID, name: String, boot: BootMode, kernel: String, ramdisk: String, commandLine: String, profile: Profile,
+        memory: ByteCount? = nil, overlay: String, mac: MACAddress, address: IPv4Address
     ) {
         self.uuid = uuid
         self.name = name
@@ -77,6 +89,7 @@ public struct DomainPlan: Hashable, Sendable {
         self.ramdisk = ramdisk
         self.commandLine = commandLine
         self.profile = profile
+        self.memory = memory ?? profile.memory
         self.overlay = overlay
         self.mac = mac
         self.address = address
@@ -96,6 +109,7 @@ public struct RunningDomain: Hashable, Sendable {
     public let uuid: DomainUUID
     public let name: String
     public let activity: Activity
+    /// What it holds now.
     public let memory: ByteCount
     /// How long its virtual CPUs have worked, since it was built.
     public let worked: Duration

@@ -1,3 +1,4 @@
+import DesktopModel
 import Glibc
 import Hypervisor
 import Identity
@@ -5,7 +6,8 @@ import XenLight
 
 /// Where dom0 and the package punnet-guest in a desktop meet: a folder of the guest's own in xenstore (Docs/Guest.md).
 ///
-/// Dom0 writes `identity`, which the guest may only read; the guest writes `answer`, which is its own.
+/// Dom0 writes `identity`, which the guest may only read; the guest writes `answer`, which is its own. So it is with `memory/call` and
+/// `memory/answer`.
 struct GuestDesk: Sendable {
     private let store: XenStore
     private let lane = BlockingLane("xen.guests")
@@ -61,9 +63,43 @@ struct GuestDesk: Sendable {
                 }
                 return true
             case .failed(_, let reason): throw HypervisorError.guestFailed(reason: reason)
+            case .spares: continue
             }
         }
         throw CancellationError()
+    }
+
+    /// What memory the domain's guest says that it could do without; nil where it does not say so within the limit.
+    func spareMemory(of domain: DomainID, within limit: Duration = .seconds(10)) async throws(XenError) -> ByteCount? {
+        let folder = Self.folder(of: domain)
+        let call = Hex.text(of: (0..<16).map { _ in UInt8.random(in: 0...UInt8.max) })
+        try await lane.run { () throws(XenError) in
+            try store.transaction { (transaction) throws(XenError) in
+                let forGuest = XenStore.Permissions(owner: .control, reader: domain)
+                for (path, permissions) in [
+                    (folder, forGuest), (folder + "/memory", forGuest),
+                    (folder + "/memory/answer", XenStore.Permissions(owner: domain, reader: .control)),
+                ] {
+                    try transaction.write(path, "")
+                    try transaction.allow(path, permissions)
+                }
+                try transaction.write(folder + "/memory/call", call)
+                try transaction.allow(folder + "/memory/call", forGuest)
+            }
+        }
+        let (changes, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            continuation.finish()
+        }
+        defer { timer.cancel() }
+        let watch = try await lane.run { () throws(XenError) in try store.watch(folder + "/memory/answer") { continuation.yield() } }
+        defer { Task { await lane.run { watch.end() } } }
+        for await _ in changes {
+            guard let text = try await lane.run({ () throws(XenError) in try store.read(folder + "/memory/answer") }) else { return nil }
+            if case .spares(call, let memory)? = GuestAnswer(untrusted: text) { return memory }
+        }
+        return nil
     }
 
     private func tellTime(in folder: String, to domain: DomainID, _ call: String) throws(XenError) {

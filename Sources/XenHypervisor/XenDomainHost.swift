@@ -11,6 +11,16 @@ import XenLight
 /// ending. Domains outlive it and the process. Their disks are served by QEMU processes that libxl starts as children of this process: a
 /// unit of systemd must not kill them with it (`KillMode=process`). One object a process, since pauses are counted by the hypervisor.
 public final class XenDomainHost: DomainHost {
+    /// Shares of the processors where several want them, each against the others': what Xen gives by itself is 256.
+    public struct Weights: Hashable, Sendable {
+        /// Of dom0, in which the desktops' disks, their network and the relay are.
+        public var control = 1024
+        /// Of a desktop that somebody works at, and of one that nobody was given yet.
+        public var serving = 256
+        public var preparing = 64
+        public init() {}
+    }
+
     /// What all domains have in common.
     public struct Settings: Hashable, Sendable {
         /// The bridge of the desktops' network.
@@ -24,10 +34,15 @@ public final class XenDomainHost: DomainHost {
         /// Where xenconsoled keeps what guests write to their consoles, and how much of it each of our domains may have there.
         public var consoles: String
         public var consoleBound: ByteCount
+        /// Whose processors come first.
+        public var weights: Weights
+        /// What a guest that gives memory back keeps beyond what it uses.
+        public var memoryMargin: ByteCount
 
         public init(
             bridge: String, portScript: String = "/usr/lib/punnet/vif-punnet", slowOperations: Int = 2, installation: UInt64,
-            consoles: String = "/var/log/xen/console", consoleBound: ByteCount = .kibibytes(256)
+            consoles: String = "/var/log/xen/console", consoleBound: ByteCount = .kibibytes(256), weights: Weights = Weights(),
+            memoryMargin: ByteCount = .mebibytes(64)
         ) {
             self.bridge = bridge
             self.portScript = portScript
@@ -35,6 +50,8 @@ public final class XenDomainHost: DomainHost {
             self.installation = installation
             self.consoles = consoles
             self.consoleBound = consoleBound
+            self.weights = weights
+            self.memoryMargin = memoryMargin
         }
     }
 
@@ -82,6 +99,7 @@ public final class XenDomainHost: DomainHost {
                 if let error { logger.critical("Xen tells no more events", metadata: ["error": "\(error)"]) }
                 continuation.finish()
             }
+            try questions.xen.setWeight(of: .control, to: settings.weights.control)
             for domain in try questions.xen.domains() where domain.id != .control {
                 try watcher.watch(domain.id, uuid: domain.uuid)
                 guard DomainUUID(bytes: domain.uuid).installation == settings.installation else { continue }
@@ -130,6 +148,55 @@ public final class XenDomainHost: DomainHost {
                 unlink(path)
                 throw error
             }
+        }
+    }
+
+    public func shrink(_ domain: DomainUUID) async throws(HypervisorError) -> ByteCount {
+        let found = try await questions.run { [self] (xen) throws(HypervisorError) in
+            guard let found = try lookUp(domain, xen), !found.isDying else { throw .noSuchDomain(domain) }
+            return found
+        }
+        let all = ByteCount.kibibytes(Int64(found.memoryKiB))
+        guard !found.isPaused, found.shutdown == nil, let spare = try await spareMemory(of: found.id, domain) else { return all }
+        // Whatever a guest says, it keeps what it needs to live.
+        let target = max(all - max(.zero, spare - settings.memoryMargin), settings.memoryMargin)
+        guard target < all else { return all }
+        try await setMemory(of: domain, to: target)
+        // The hypervisor tells nobody how far the guest is: it is asked until that is there, or has not come nearer for some seconds.
+        var held = all
+        var nearerAt = ContinuousClock.now
+        while held > target, ContinuousClock.now - nearerAt < .seconds(5) {
+            try? await Task.sleep(for: .milliseconds(100))
+            guard !Task.isCancelled else { break }
+            let now = try await questions.run { [self] (xen) throws(HypervisorError) in
+                guard let now = try lookUp(domain, xen), !now.isDying else { throw .noSuchDomain(domain) }
+                return ByteCount.kibibytes(Int64(now.memoryKiB))
+            }
+            if now < held { nearerAt = .now }
+            held = now
+        }
+        // It is not to go on trying, in each of its clones, to give what it cannot.
+        if held > target { try await setMemory(of: domain, to: held) }
+        return held
+    }
+
+    /// What its guest says that it could do without; nil where it does not say so.
+    private func spareMemory(of id: DomainID, _ domain: DomainUUID) async throws(HypervisorError) -> ByteCount? {
+        do throws(XenError) { return try await guests.spareMemory(of: id) } catch { throw Self.translate(error, domain) }
+    }
+
+    public func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {
+        try await questions.run { [self] (xen) throws(HypervisorError) in
+            let id = try find(domain, xen)
+            try Self.translating(domain) { () throws(XenError) in try xen.setWeight(of: id, to: settings.weights.serving) }
+        }
+        try await setMemory(of: domain, to: memory)
+    }
+
+    private func setMemory(of domain: DomainUUID, to memory: ByteCount) async throws(HypervisorError) {
+        try await questions.run { [self] (xen) throws(HypervisorError) in
+            let id = try find(domain, xen)
+            try Self.translating(domain) { () throws(XenError) in try xen.setMemory(of: id, toKiB: UInt64(memory.kibibytes)) }
         }
     }
 
@@ -372,6 +439,7 @@ extension XenDomainPlan {
         self.init(
             name: plan.name, uuid: plan.uuid.bytes, kind: plan.boot == .pv ? .pv : .pvh, kernel: plan.kernel, ramdisk: plan.ramdisk,
             commandLine: plan.commandLine, virtualProcessors: plan.profile.vcpus, memoryKiB: UInt64(plan.profile.memory.kibibytes),
+            firstMemoryKiB: UInt64(plan.memory.kibibytes), weight: settings.weights.preparing,
             disk: Disk(path: plan.overlay, device: "xvda"),
             card: Card(mac: plan.mac.bytes, address: "\(plan.address)", bridge: settings.bridge, script: settings.portScript))
     }

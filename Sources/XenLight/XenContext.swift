@@ -82,6 +82,25 @@ public final class XenContext: Sendable {
         }
     }
 
+    /// Says how large the domain's share of the processors is against other domains', where several want them; what Xen gives by itself is 256.
+    public func setWeight(of domain: DomainID, to weight: Int) throws(XenError) {
+        try call { (context) throws(XenError) in
+            var parameters = libxl_domain_sched_params()
+            libxl_domain_sched_params_init(&parameters)
+            defer { libxl_domain_sched_params_dispose(&parameters) }
+            parameters.weight = Int32(clamping: weight)
+            try check(libxl_domain_sched_params_set(context, domain.rawValue, &parameters), "libxl_domain_sched_params_set")
+        }
+    }
+
+    /// Says how much memory the domain is to hold, at most what it was built to grow to: its guest gives some back or takes some, as soon as it
+    /// runs, until it is so. Not waited for.
+    public func setMemory(of domain: DomainID, toKiB memory: UInt64) throws(XenError) {
+        try call { (context) throws(XenError) in
+            try check(libxl_set_memory_target(context, domain.rawValue, Int64(clamping: memory), 0, 1), "libxl_set_memory_target")
+        }
+    }
+
     /// Ends the domain at once, with its devices and its QEMU. Its last memory may be freed a little later: `isDying` until then.
     public func destroy(_ domain: DomainID) throws(XenError) {
         try call { (context) throws(XenError) in

@@ -45,13 +45,17 @@ public struct XenDomainPlan: Hashable, Sendable {
     public let ramdisk: String?
     public let commandLine: String
     public let virtualProcessors: Int
+    /// What it may grow to, and what it holds at first.
     public let memoryKiB: UInt64
+    public let firstMemoryKiB: UInt64
+    /// Its share of the processors against other domains'; nil for what Xen gives by itself, 256.
+    public let weight: Int?
     public let disk: Disk?
     public let card: Card?
 
     public init(
         name: String, uuid: [UInt8], kind: Kind, kernel: String, ramdisk: String?, commandLine: String, virtualProcessors: Int,
-        memoryKiB: UInt64, disk: Disk?, card: Card?
+        memoryKiB: UInt64, firstMemoryKiB: UInt64? = nil, weight: Int? = nil, disk: Disk?, card: Card?
     ) {
         precondition(uuid.count == 16, "a UUID has 16 bytes")
         precondition(virtualProcessors > 0, "a domain has at least one virtual processor")
@@ -63,6 +67,8 @@ public struct XenDomainPlan: Hashable, Sendable {
         self.commandLine = commandLine
         self.virtualProcessors = virtualProcessors
         self.memoryKiB = memoryKiB
+        self.firstMemoryKiB = firstMemoryKiB ?? memoryKiB
+        self.weight = weight
         self.disk = disk
         self.card = card
     }
@@ -107,7 +113,8 @@ final class DomainConfiguration {
         info.ramdisk = plan.ramdisk.flatMap { strdup($0) }
         info.cmdline = strdup(plan.commandLine)
         info.max_memkb = plan.memoryKiB
-        info.target_memkb = plan.memoryKiB
+        info.target_memkb = plan.firstMemoryKiB
+        if let weight = plan.weight { info.sched_params.weight = Int32(clamping: weight) }
         // Claims its memory before building: of two builds that do not fit together, one fails at once instead of both in the middle.
         libxl_defbool_set(&info.claim_mode, true)
         info.max_vcpus = Int32(plan.virtualProcessors)

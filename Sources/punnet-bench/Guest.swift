@@ -79,8 +79,14 @@ enum Guest {
         }
         take_over() {
             exec 3<> /dev/xen/xenbus
-            taken=
+            taken= told=
             while true; do
+                call=$(ask 2 23 'punnet/memory/call\\0')
+                if [ ${#call} = 32 ] && [ "$call" != "$told" ]; then
+                    spare=$(awk '/^MemAvailable/ { printf "%07d", $2 }' /proc/meminfo)
+                    ask 13 103 "punnet/memory/answer\\0spare $call $spare" > /dev/null
+                    told=$call
+                fi
                 call=$(ask 2 25 'punnet/identity/call\\0')
                 if [ ${#call} = 32 ] && [ "$call" != "$taken" ]; then
                     ask 13 63 "punnet/answer\\0time $call" > /dev/null

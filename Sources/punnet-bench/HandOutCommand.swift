@@ -84,6 +84,8 @@ private final class ParkedDomain: DomainHost {
     func create(_ plan: DomainPlan) async throws(HypervisorError) {}
     func restore(_ plan: DomainPlan, from save: String) async throws(HypervisorError) {}
     func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError) {}
+    func shrink(_ domain: DomainUUID) async throws(HypervisorError) -> ByteCount { .zero }
+    func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {}
     func pause(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }
     func unpause(_ domain: DomainUUID) async throws(HypervisorError) { try await host.unpause(uuid) }
     func destroy(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }

@@ -9,7 +9,8 @@ extension History {
         incarnation.gate.setDiskFull(false)
         incarnation.killer.disarm()
         seatsLeave()
-        advance(milliseconds: 300_000)
+        // Longer than a call that is not answered takes, and what follows it.
+        advance(milliseconds: 1_200_000)
         sessionsGoOn()
         sessionsEnd()
         guard becomesWhole() else { return }
@@ -17,10 +18,16 @@ extension History {
         serveAll()
     }
 
-    /// A session that goes on has a desktop that runs.
+    /// A session that goes on has a desktop that runs, and may have all of its memory.
     private func sessionsGoOn() {
         for session in watch.openSessions() where server.domains[session.domain]?.activity != .running {
             watch.add("session \(session.id) goes on though its desktop does not run")
+        }
+        for session in watch.openSessions() {
+            guard let domain = server.domains[session.domain] else { continue }
+            watch.require(domain.comesFirst, "session \(session.id) goes on though nobody was told that it comes first")
+            guard domain.allowed < domain.maximum else { continue }
+            watch.add("session \(session.id) goes on with \(domain.allowed) of the \(domain.maximum) that its desktop is to have")
         }
     }
 

@@ -15,7 +15,12 @@ final class History {
     let watch: Watch
     let seats: Seats
     var incarnation: Incarnation
-    private let settings = BrokerSettings()
+    private let settings = {
+        var settings = BrokerSettings()
+        // Seats claim in quick succession here.
+        settings.airingPause = .seconds(10)
+        return settings
+    }()
     private(set) var random: SplitMix
     /// The labs that have seats, and these, in their order.
     private(set) var labs: [(id: LabID, seats: [SeatID])] = []
@@ -64,9 +69,10 @@ final class History {
 
     /// Adds a lab with three seats.
     private func furnish(_ name: String, size: Int) throws {
+        let airing = Duration.seconds([60, 600, 0].randomElement(using: &random)!)
         let furnished = ask { daemon -> Result<(LabID, [SeatID]), any Error> in
             do {
-                let lab = try await daemon.administration.createLab(Self.draft(name)).lab.id
+                let lab = try await daemon.administration.createLab(Self.draft(name, airing: airing)).lab.id
                 // Refused where it does not fit.
                 _ = try? await daemon.administration.changeLab(name, LabChange(size: size))
                 for seat in 1...3 { _ = try await daemon.seats.add("\(name)-\(seat)", lab: name) }
@@ -81,9 +87,10 @@ final class History {
         for seat in added { seats.add(seat, lab: lab) }
     }
 
-    private static func draft(_ name: String, size: Int = 0) -> LabDraft {
+    private static func draft(_ name: String, size: Int = 0, airing: Duration = .seconds(600)) -> LabDraft {
         LabDraft(
-            name: name, image: Template.images[0], vcpus: 1, memory: .mebibytes(512), size: size, grace: .seconds(60), afterSession: .claimAgain)
+            name: name, image: Template.images[0], vcpus: 1, memory: .mebibytes(512), size: size, grace: .seconds(60), airing: airing,
+            afterSession: .claimAgain)
     }
 
     // MARK: What happens

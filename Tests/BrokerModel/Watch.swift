@@ -27,6 +27,8 @@ final class Watch: Sendable {
         var lost: Set<DomainUUID> = []
         /// Foreign domains that nobody but others ended.
         var foreign: Set<DomainUUID> = []
+        /// Domains that were let run last for the session whose lease was on the disk.
+        var lent: Set<DomainUUID> = []
         /// When others last took memory, and disk.
         var memoryTaken: SimulatedClock.Instant?
         var diskTaken: SimulatedClock.Instant?
@@ -135,7 +137,7 @@ final class Watch: Sendable {
 
     private var domains: [DomainUUID: SimulatedServer.Domain] { server.withLock { $0?.domains ?? [:] } }
 
-    /// A domain runs only to be probed in its making, or for the one session whose lease is on the disk.
+    /// A domain runs only to be probed in its making, to be aired while it is ready, or for the one session whose lease is on the disk.
     private func seeRun(_ uuid: DomainUUID) {
         guard uuid.installation == Self.installation else { return add("a foreign domain is let run") }
         let leases = count(
@@ -145,7 +147,26 @@ final class Watch: Sendable {
                 "SELECT count(*) FROM desktop WHERE id = ? AND generation = ? AND state = 'preparing'",
                 [uuid.desktop.rawValue, uuid.generation.rawValue]) == 1
         require(leases <= 1, "desktop \(uuid.desktop) of generation \(uuid.generation) is handed out a second time")
-        require(leases == 1 || isBeingMade, "desktop \(uuid.desktop) runs without a lease on the disk")
+        let isReady =
+            count(
+                "SELECT count(*) FROM desktop WHERE id = ? AND generation = ? AND state = 'ready'",
+                [uuid.desktop.rawValue, uuid.generation.rawValue]) == 1
+        require(leases == 1 || isBeingMade || isReady, "desktop \(uuid.desktop) runs without a lease on the disk")
+        if isReady {
+            let ready = Set(
+                read { db in
+                    try GRDB.Row.fetchAll(db.cachedStatement(sql: "SELECT id, generation FROM desktop WHERE state = 'ready'")).map {
+                        DomainUUID(
+                            installation: Self.installation, desktop: DesktopID(rawValue: $0["id"]),
+                            generation: Generation(rawValue: $0["generation"]))
+                    }
+                } ?? [])
+            let others = domains.filter { $0.key != uuid && $0.value.activity == .running && ready.contains($0.key) }
+            require(others.isEmpty, "desktop \(uuid.desktop) is aired beside another")
+        }
+        memory.withLock { memory in
+            if leases == 1 { memory.lent.insert(uuid) } else { memory.lent.remove(uuid) }
+        }
         require(!(leases == 1 && isBeingMade), "desktop \(uuid.desktop) is being made though it was leased in this generation")
         if leases == 1 {
             require(domains[uuid]?.hasAnswered == true, "desktop \(uuid.desktop) is handed out though its RDP never answered in this generation")
@@ -155,6 +176,7 @@ final class Watch: Sendable {
     /// What a seat is told to enter its desktop by is what that desktop's guest has taken over in this generation, if it takes anything over.
     func seeAccount(_ password: String, of uuid: DomainUUID) {
         guard let domain = domains[uuid] else { return }
+        require(memory.withLock { $0.lent.contains(uuid) }, "desktop \(uuid.desktop) was let run before its lease was on the disk")
         let isOwn = domain.identity.map { domain.isSettled && $0.passwordHash == password } ?? (password == Template.password)
         require(isOwn, "the password that is told for desktop \(uuid.desktop) is not its guest's")
     }
@@ -168,6 +190,10 @@ final class Watch: Sendable {
         require(underWay <= settings.atOnce, "\(underWay) desktops are being made at once")
         guard let server = server.withLock({ $0 }) else { return }
         let whole = ours.values.count { $0.activity != .dying }
+        let promised = domains.values.reduce(server.controlMemory) { $0 + $1.maximum }
+        require(
+            isNew(memory.withLock { $0.memoryTaken }, to: uuid) || promised <= server.totalMemory,
+            "\(promised) are promised of the \(server.totalMemory) that there are, though not all are held")
         require(
             settings.controlReserve + settings.controlMemoryPerDesktop * whole <= server.controlMemory,
             "dom0 has no memory for the disk processes of \(whole) domains")

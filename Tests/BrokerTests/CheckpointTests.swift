@@ -131,6 +131,34 @@ struct CheckpointTests {
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
+    @Test func whatIsSpoiltIsGivenUpAtOnceAndWhatTheServerLacksIsNoFaultOfIt() async throws {
+        var history = try await History(world)
+        try await history.settle()
+        let first = try #require(history.room.desktops.keys.min())
+        for _ in 1...3 {
+            history.take(.remake(first))
+            try await fail(.overlay, &history)
+        }
+        #expect(try await checkpoints.map(\.state) == [.proven])
+        history.passTime()
+        try await history.settle()
+        history.take(.remake(first))
+        while true {
+            let index = history.pending.firstIndex { if case .step(_, _, .layOverlayOver) = $0 { true } else { false } }
+            if let index {
+                guard case .step(let id, let generation, let step) = history.pending.remove(at: index) else { break }
+                history.take(.stepFailed(id, generation, step.kind, cause: "it is spoilt", isSpoilt: true))
+                break
+            }
+            try await history.doEffect(try #require(history.possible.first))
+        }
+        try await history.settle()
+        history.passTime()
+        #expect(try await deeds(&history) == ["boot"])
+        #expect(try await checkpoints.map(\.state) == [.failed(cause: "it is spoilt")])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
     @Test(arguments: [PreparationStep.overlay, .domain, .readiness, .freezing])
     func aCrashWhileItIsMadeLeavesNothingOfIt(step: PreparationStep) async throws {
         var history = try await History(world)
@@ -146,6 +174,38 @@ struct CheckpointTests {
         #expect(try await deeds(&history).suffix(5) == ["boot", "freeze", "restore \(next)", "restore \(next)", "restore \(next)"])
         #expect(try await checkpoints.map(\.id) == [next])
         #expect(world.checkpoints == [next])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func memoryThatWasGivenBackIsPromisedAndGivenWithTheDesktop() async throws {
+        var history = try await History(world)
+        try await history.settle()
+        #expect(try await checkpoints.map(\.memory) == [World.kept])
+        let restored = world.domains.filter { $0.key != world.foreign }
+        #expect(restored.values.allSatisfy { $0.memory == World.kept } && restored.count == 3)
+        let seat = try await world.addSeats(1, lab: lab)[0]
+        history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: lab.id, isPresent: true)))
+        history.claim(seat)
+        try await history.settle()
+        func held() -> [ByteCount] { world.domains.filter { $0.key != world.foreign }.values.map(\.memory).sorted() }
+        #expect(held() == [World.kept, World.kept, lab.profile.memory])
+        // A daemon that ended before it could give it gives it when it starts anew.
+        for uuid in world.domains.keys where uuid != world.foreign { world.domains[uuid]?.memory = World.kept }
+        try await history.crash()
+        try await history.settle()
+        #expect(held() == [World.kept, World.kept, lab.profile.memory])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func whatParkedDesktopsDoNotHoldIsPromisedToNobodyElse() async throws {
+        // Room for four of 512 MiB beside dom0 and Xen's own, and for many of what a parked one holds.
+        world.totalMemory = .mebibytes(2048 + 256 + 160 + 4 * 520)
+        let more = Lab(
+            id: lab.id, name: lab.name, image: lab.image, profile: lab.profile, size: 6, grace: lab.grace, afterSession: lab.afterSession)
+        try await world.store.updateLab(more)
+        var history = try await History(world)
+        try await history.settle()
+        #expect(history.states().count { $0 == "ready" } == 4)
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
@@ -181,6 +241,24 @@ struct CheckpointTests {
         try await history.settle()
         history.take(.remake(try #require(history.room.desktops.keys.min())))
         #expect(try await deeds(&history) == ["boot", "freeze", "restore 2"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test(arguments: [true, false])
+    func whoWaitedForAMakingThatIsGivenUpIsJudgedByWhatTheServerHasThen(byHand: Bool) async throws {
+        var history = try await History(world)
+        try await history.advance(to: .readiness)
+        world.domains[world.foreign]?.memory = .gibibytes(4)
+        world.domains[world.foreign]?.promised = .gibibytes(4)
+        if byHand {
+            history.take(.remake(try #require(history.room.desktops.keys.min())))
+        } else {
+            // Its step is not done in time.
+            history.pending.removeAll { if case .step(_, _, .awaitReadiness) = $0 { true } else { false } }
+            history.passTime()
+        }
+        try await history.settle()
+        #expect(history.states() == [byHand ? "empty" : "quarantined", "empty", "empty"])
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 

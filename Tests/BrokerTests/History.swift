@@ -27,6 +27,7 @@ struct History {
     var answers: [(ClaimID, Result<Lent, BrokerError>)] = []
     var told: [(SeatID, SeatEvent)] = []
     var closedLinks: [SessionID] = []
+    var airingsEnded: [DesktopID] = []
     var nextClaim: UInt64 = 1
     private(set) var milestones: [Milestone] = []
 
@@ -56,6 +57,8 @@ struct History {
             case .measure(let number): pending.append(.measure(number))
             case .step(let desktop, let generation, let step): pending.append(.step(desktop, generation, step))
             case .unpause(let session, let domain): pending.append(.unpause(session, domain))
+            case .endAiring(let desktop): airingsEnded.append(desktop)
+            case .serve(let domain, let memory): world.domains[domain]?.memory = memory
             case .answer(let claim, let answer): answers.append((claim, answer))
             case .tell(let seat, let event): told.append((seat, event))
             case .closeLinks(let session): closedLinks.append(session)

@@ -197,7 +197,7 @@ struct StepTests {
         server.setFaults(faults)
         let keeper = try await built()
         await keeper.begin(.settle(uuid, hostname: "room1-1", user: "student"), of: id, generation)
-        let causes = { reported.events.compactMap { if case .stepFailed(_, _, .making(.identity), let cause) = $0 { cause } else { nil } } }
+        let causes = { reported.events.compactMap { if case .stepFailed(_, _, .making(.identity), let cause, _) = $0 { cause } else { nil } } }
         #expect(await eventually { !causes().isEmpty })
         #expect(causes().first?.hasPrefix("its guest could not take its identity over: it was to fail.") == true)
     }

@@ -10,7 +10,9 @@ import Hypervisor
 final class World {
     struct FakeDomain {
         var isPaused: Bool
+        /// What it holds, and what it is to have of its desktop's profile.
         var memory: ByteCount
+        var promised: ByteCount
         var overlay: String
     }
 
@@ -34,8 +36,12 @@ final class World {
     var subnet = "10.88.0.0/24"
     var foreign = DomainUUID(installation: 0xfeed, desktop: DesktopID(rawValue: 1), generation: Generation(rawValue: 1))
     var checkpoints: Set<CheckpointID> = []
+    /// What a guest keeps of its memory when it is frozen.
+    static let kept = ByteCount.mebibytes(192)
     /// Which hypervisor, processor and kernel it is.
     var mark = "world"
+    /// Which parked desktops were aired, in their order.
+    var aired: [DomainUUID] = []
     /// What must not be; empty at the end.
     var violations: [String] = []
 
@@ -43,7 +49,7 @@ final class World {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("punnet-broker-\(UUID().uuidString)")
         let path = folder.appendingPathComponent("punnet.db").path
         store = try clock.map { try DesktopStore(path: path, clock: $0) } ?? DesktopStore(path: path)
-        domains[foreign] = FakeDomain(isPaused: false, memory: .mebibytes(256), overlay: "foreign")
+        domains[foreign] = FakeDomain(isPaused: false, memory: .mebibytes(256), promised: .mebibytes(256), overlay: "foreign")
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
@@ -127,14 +133,16 @@ final class World {
             guard domains[uuid] != nil, overlays.remove(overlay) != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
             domains[uuid] = nil
             checkpoints.insert(checkpoint)
-            return .stepDone(desktop, generation, .frozen)
+            return .stepDone(desktop, generation, .frozen(memory: Self.kept))
         case .restore(let plan, _), .build(let plan):
+            let first = if case .restore = step { Self.kept } else { plan.profile.memory }
+            require(plan.memory == first, "desktop \(desktop) begins with \(plan.memory)")
             require(plan.uuid.installation == store.installation, "a domain without our mark is built")
             require(!domains.values.contains { $0.overlay == plan.overlay }, "overlay \(plan.overlay) serves two domains")
             require(!domains.keys.contains { $0.desktop == plan.uuid.desktop && $0 != foreign }, "desktop \(desktop) has two domains")
-            let used = domains.values.reduce(ByteCount.zero) { $0 + $1.memory } + plan.profile.memory
+            let used = domains.values.reduce(ByteCount.zero) { $0 + $1.promised } + plan.profile.memory
             require(used + controlMemory + heldByXen <= totalMemory, "a domain is built that does not fit")
-            domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.profile.memory, overlay: plan.overlay)
+            domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.memory, promised: plan.profile.memory, overlay: plan.overlay)
             consoles[plan.name] = ["\(plan.name) boots"]
             return .stepDone(desktop, generation, .domainBuilt)
         case .settle(let uuid, let hostname, _):
@@ -147,6 +155,12 @@ final class World {
             require(leasedTo[uuid] == nil, "domain \(uuid) was leased and is probed again")
             domains[uuid]?.isPaused = false
             return .stepDone(desktop, generation, .answered(fingerprint: [UInt8](repeating: 7, count: 32)))
+        case .air(let uuid, _, _):
+            guard domains[uuid] != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
+            require(leasedTo[uuid] == nil, "domain \(uuid) is aired under its session")
+            domains[uuid]?.isPaused = true
+            aired.append(uuid)
+            return .stepDone(desktop, generation, .aired)
         case .pause(let uuid):
             guard domains[uuid] != nil else { return .stepFailed(desktop, generation, step.kind, cause: "gone") }
             domains[uuid]?.isPaused = true

@@ -63,8 +63,8 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
 
     @Test func theRoomAndItsPartsReadBack() throws {
         let lab = LabMessage(
-            name: "room1", image: "debian-desktop-1", vcpus: 1, memory: 512 << 20, size: 2, graceSeconds: 60, afterSession: "shut-down",
-            desktops: ["ready": 1, "leased": 1], waiting: 0)
+            name: "room1", image: "debian-desktop-1", vcpus: 1, memory: 512 << 20, size: 2, graceSeconds: 60, airingSeconds: 600,
+            afterSession: "shut-down", desktops: ["ready": 1, "leased": 1], waiting: 0)
         try expectRoundTrip(
             RoomMessage(
                 labs: [lab], memory: .init(total: 4 << 30, forDesktops: 3 << 30, promised: 1 << 30), disk: .init(free: 5, total: nil),

@@ -6,7 +6,7 @@ import Synchronization
 public enum DomainContract {
     public typealias Check = ContractCheck<any DomainRig>
 
-    public static let checks = building + running + ending + events + saves + guests + races
+    public static let checks = building + running + ending + events + saves + guests + memory + races
 
     /// Asks the rig's host for one promise, which must hold; and afterwards nothing of the check may be left on the server.
     public static func keep(_ check: Check, on rig: any DomainRig) async throws {
@@ -288,10 +288,10 @@ private final class EndCount: Sendable {
 
 extension DomainPlan {
     func with(
-        uuid: DomainUUID? = nil, name: String? = nil, kernel: String? = nil, ramdisk: String? = nil, overlay: String? = nil
+        uuid: DomainUUID? = nil, name: String? = nil, kernel: String? = nil, ramdisk: String? = nil, memory: ByteCount? = nil, overlay: String? = nil
     ) -> DomainPlan {
         DomainPlan(
             uuid: uuid ?? self.uuid, name: name ?? self.name, boot: boot, kernel: kernel ?? self.kernel, ramdisk: ramdisk ?? self.ramdisk,
-            commandLine: commandLine, profile: profile, overlay: overlay ?? self.overlay, mac: mac, address: address)
+            commandLine: commandLine, profile: profile, memory: memory ?? self.memory, overlay: overlay ?? self.overlay, mac: mac, address: address)
     }
 }

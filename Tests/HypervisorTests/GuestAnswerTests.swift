@@ -9,10 +9,12 @@ import Testing
         #expect(GuestAnswer(untrusted: "done \(Self.call)") == .done(call: Self.call))
         #expect(
             GuestAnswer(untrusted: "failed \(Self.call) there is no user 'anna'") == .failed(call: Self.call, reason: "there is no user 'anna'"))
+        #expect(GuestAnswer(untrusted: "spare \(Self.call) 409600") == .spares(call: Self.call, memory: .mebibytes(400)))
     }
 
     @Test(arguments: [
         "", " ", "done", "done ", "done \(call) ", "done \(call) again", "Done \(call)", "done \(call)0", "done 0a", "time  \(call)",
+        "spare \(call)", "spare \(call) ", "spare \(call) -4", "spare \(call) 4 k", "spare \(call) 1234567890123", "spare \(call) 0x10",
         "failed \(call)", "ready \(call)", " done \(call)", "done \(call.uppercased())", "done \(String(repeating: "g", count: 32))",
     ])
     func whatIsNoAnswerIsNone(text: String) {

@@ -99,6 +99,35 @@ import XenLight
         await #expect(throws: CancellationError.self) { try await wait.value }
     }
 
+    @Test func aGuestIsAskedWhatMemoryItCanSpare() async throws {
+        let asked = Task { [desk, domain] in try await desk.spareMemory(of: domain) }
+        let call = try await eventually { try store.read(folder + "/memory/call") }
+        let lines = try await PrivateXenstore.ask("xenstore-ls", "-fp", folder).sorted()
+        #expect(
+            lines == [
+                "\(folder)/memory = \"\"   (n0,r7)", "\(folder)/memory/answer = \"\"   (n7,r0)", "\(folder)/memory/call = \"\(call)\"   (n0,r7)",
+            ].sorted())
+        // Neither another call's answer nor what is none counts.
+        for text in ["spare \(String(repeating: "0", count: 32)) 4", "spare \(call) much", "done \(call)"] {
+            try store.write(folder + "/memory/answer", text)
+        }
+        try store.write(folder + "/memory/answer", "spare \(call) 300000")
+        #expect(try await asked.value == .kibibytes(300_000))
+        // It is asked anew each time.
+        let again = Task { [desk, domain] in try await desk.spareMemory(of: domain) }
+        let next = try await eventually { try store.read(folder + "/memory/call").flatMap { $0 == call ? nil : $0 } }
+        try store.write(folder + "/memory/answer", "spare \(next) 7")
+        #expect(try await again.value == .kibibytes(7))
+    }
+
+    @Test func whoDoesNotSayWhatItCanSpareIsNotWaitedForLong() async throws {
+        #expect(try await desk.spareMemory(of: domain, within: .milliseconds(200)) == nil)
+        let asked = Task { [desk, domain] in try await desk.spareMemory(of: domain) }
+        _ = try await eventually { try store.read(folder + "/memory/call") }
+        try store.remove("/local/domain/7")
+        #expect(try await asked.value == nil)
+    }
+
     @Test func theEndOfADomainEndsTheWait() async throws {
         let identity = identity("f")
         try await desk.announce(identity, to: domain)

@@ -115,6 +115,8 @@ actor Lab {
     struct Desktop: Decodable, Sendable {
         let name: String
         let state: String
+        /// Where its making stands, while it is preparing.
+        let step: String?
         let generation: Int
         let address: String
         /// Why it is not ready, in plain words.

@@ -121,7 +121,8 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         let server = server
         let begin: Deed<Void> = { state in
             var domain = SimulatedServer.Domain(
-                name: plan.name, overlay: plan.overlay, address: plan.address, memory: plan.profile.memory, activity: .paused)
+                name: plan.name, overlay: plan.overlay, address: plan.address, memory: plan.memory, maximum: plan.profile.memory,
+                activity: .paused)
             let needed: [(String?, SimulatedServer.File.Kind)] = [
                 (save, .other), (plan.kernel, .kernel), (plan.ramdisk, .ramdisk), (plan.overlay, .disk),
             ]
@@ -132,15 +133,18 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
                         return .failure(.failed(call: call, code: -3, detail: "'\(path)' is no save"))
                     }
                     domain.hasRun = saved.hasRun
+                    guard saved.memory <= plan.memory else {
+                        return .failure(.failed(call: call, code: -3, detail: "'\(path)' holds \(saved.memory), more than \(plan.memory)"))
+                    }
                 } else if file.kind != kind {
                     return .failure(.failed(call: call, code: -3, detail: "'\(path)' is not what it should be"))
                 }
             }
             guard state.domains[plan.uuid] == nil else { return .failure(.alreadyExists(name: plan.name)) }
             let used = state.domains.values.reduce(server.controlMemory) { $0 + $1.memory }
-            guard used + plan.profile.memory <= server.totalMemory else {
+            guard used + plan.memory <= server.totalMemory else {
                 state.deeds.append(.hadNoMemory(plan.uuid))
-                return .failure(.outOfMemory(needed: plan.profile.memory))
+                return .failure(.outOfMemory(needed: plan.memory))
             }
             domain.mac = plan.mac
             domain.isBeingBuilt = true
@@ -189,6 +193,32 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         }
     }
 
+    public func shrink(_ domain: DomainUUID) async throws(HypervisorError) -> ByteCount {
+        try await act("shrink", takes: 700_000...2_000_000) { state -> Result<ByteCount, HypervisorError> in
+            guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
+            // Whose guest takes no identity over has no package to say what it can spare either.
+            guard found.activity == .running, found.takesOverFrom != nil else { return .success(found.memory) }
+            let kept = ByteCount(rawValue: found.memory.rawValue * 3 / 8)
+            state.domains[domain]?.memory = kept
+            state.domains[domain]?.allowed = kept
+            return .success(kept)
+        }
+    }
+
+    public func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {
+        let server = server
+        try await act("serve", takes: 2_000...20_000) { state -> Result<Void, HypervisorError> in
+            guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
+            guard memory <= found.maximum else {
+                return .failure(.failed(call: "serve", code: -6, detail: "'\(found.name)' cannot hold more than \(found.maximum)"))
+            }
+            state.domains[domain]?.allowed = memory
+            state.domains[domain]?.comesFirst = true
+            state.takeMemory(domain, on: server)
+            return .success(())
+        }
+    }
+
     public func pause(_ domain: DomainUUID) async throws(HypervisorError) {
         let clock = server.clock
         try await act("pause", takes: 80...200) { state -> Result<Void, HypervisorError> in
@@ -200,11 +230,12 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     }
 
     public func unpause(_ domain: DomainUUID) async throws(HypervisorError) {
-        let clock = server.clock
+        let (clock, server) = (server.clock, server)
         try await act("unpause", takes: 110...300) { state -> Result<Void, HypervisorError> in
             guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
             if found.activity == .paused {
                 state.domains[domain]?.become(.running, at: clock.now.offset)
+                state.takeMemory(domain, on: server)
                 state.domains[domain]?.runs += 1
                 if found.answersFrom == nil {
                     state.consoles[found.name, default: ""] += "Linux boots\n" + (found.hangs ? "" : "Started the RDP server\n")

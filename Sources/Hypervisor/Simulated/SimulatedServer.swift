@@ -11,7 +11,12 @@ public final class SimulatedServer: Sendable {
         public var overlay: String
         /// Where its guest is reached; nil where that is none of the twin's business.
         public var address: IPv4Address?
+        /// What it holds, what it may hold now, which its guest takes when it runs and there is so much, and what it may ever be let grow to.
         public var memory: ByteCount
+        public var allowed: ByteCount
+        public var maximum: ByteCount
+        /// Whether its processors come before those of domains that nobody works at.
+        public var comesFirst = false
         public var activity: RunningDomain.Activity
         public var mac: MACAddress?
         /// How it ended by itself; nil while it has not, and where it was saved.
@@ -38,6 +43,19 @@ public final class SimulatedServer: Sendable {
         public var settlesNot: String?
         /// Whose guest has stopped doing anything.
         public var hangs = false
+
+        init(
+            name: String, overlay: String, address: IPv4Address? = nil, memory: ByteCount, maximum: ByteCount? = nil,
+            activity: RunningDomain.Activity
+        ) {
+            self.name = name
+            self.overlay = overlay
+            self.address = address
+            self.memory = memory
+            self.allowed = memory
+            self.maximum = maximum ?? memory
+            self.activity = activity
+        }
 
         mutating func become(_ activity: RunningDomain.Activity, at now: Duration) {
             if let since = runsSince { hasRun += now - since }
@@ -124,6 +142,13 @@ public final class SimulatedServer: Sendable {
             if let file = files[path] { return file }
             guard path.hasPrefix("/"), !path.hasPrefix(SimulatedServer.folder) else { return nil }
             return File(kind: kind, content: path, size: .mebibytes(kind == .disk ? 640 : 16))
+        }
+
+        /// A guest that runs takes the memory that it may have, as far as it is there.
+        mutating func takeMemory(_ uuid: DomainUUID, on server: SimulatedServer) {
+            guard let domain = domains[uuid], domain.activity == .running, domain.memory < domain.allowed else { return }
+            let left = domains.values.reduce(server.totalMemory - server.controlMemory) { $0 - $1.memory }
+            domains[uuid]?.memory = min(domain.allowed, domain.memory + max(.zero, left))
         }
 
         /// What is left on its disk.

@@ -7,13 +7,13 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [LabCreate.self, LabSet.self, LabList.self, LabDelete.self])
 
     static func table(_ labs: [LabMessage]) -> String {
-        var table = TextTable("LAB", "IMAGE", "SIZE", "VCPUS", "MEMORY", "GRACE", "AFTER SESSION", "DESKTOPS", "WAITING")
+        var table = TextTable("LAB", "IMAGE", "SIZE", "VCPUS", "MEMORY", "GRACE", "AIRED EVERY", "AFTER SESSION", "DESKTOPS", "WAITING")
         for lab in labs {
             let order = ["ready", "leased", "preparing", "retiring", "quarantined", "empty"]
             let desktops = order.compactMap { state in lab.desktops[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil } }
             table.add(
                 lab.name, lab.image, "\(lab.size)", "\(lab.vcpus)", Bytes.format(lab.memory), Seconds.format(lab.graceSeconds),
-                lab.afterSession, desktops.joined(separator: ", "), lab.waiting > 0 ? "\(lab.waiting)" : "")
+                lab.airingSeconds > 0 ? Seconds.format(lab.airingSeconds) : "never", lab.afterSession, desktops.joined(separator: ", "), lab.waiting > 0 ? "\(lab.waiting)" : "")
         }
         return table.text(otherwise: "No lab yet: 'punnet lab create' makes one.")
     }

@@ -1,0 +1,59 @@
+import DesktopModel
+import DesktopStore
+import Hypervisor
+
+/// Airing: a desktop that has stood parked for so long as its lab sets is let run for a moment and asked for RDP. What waits in its guest for the
+/// time to pass is done then, and not under the eyes of the one who is given it; and whether it still answers is known before.
+///
+/// One at a time, and only while nobody is about to come and nothing is being made.
+extension Room {
+    /// The parked desktop that is to be aired next, and when; nil where none is, or it is not known yet when.
+    var nextAiring: (desktop: DesktopID, at: Instant)? {
+        var next: (desktop: DesktopID, at: Instant)?
+        for (id, desktop) in desktops where desktop.state == .ready {
+            guard let work = works[id], let lab = labs[desktop.lab], lab.airing > .zero else { continue }
+            guard !work.isAiring else { return nil }
+            guard let parked = work.airedAt ?? work.since else { continue }
+            let at = parked + lab.airing
+            if let now = next, (now.at, now.desktop) < (at, id) { continue }
+            next = (id, at)
+        }
+        guard let next, underWay == 0 else { return nil }
+        return (next.desktop, max(next.at, lastClaimAt.map { $0 + settings.airingPause } ?? next.at))
+    }
+
+    mutating func air() {
+        guard let next = nextAiring, next.at <= now, let desktop = desktops[next.desktop], let fingerprint = desktop.fingerprint,
+            let place = addresses.addresses(of: desktop.place)
+        else { return }
+        works[desktop.id]?.isAiring = true
+        ask(desktop.id, .air(uuid(of: desktop), place.address, fingerprint: fingerprint), within: settings.airingDeadline)
+    }
+
+    /// It is parked again; whoever was given it meanwhile has waited for that.
+    mutating func aired(_ id: DesktopID, _ generation: Generation) {
+        guard let desktop = desktops[id], desktop.generation == generation, works[id]?.isAiring == true else { return }
+        airingIsOver(id)
+        guard case .leased(let session) = desktop.state, sessions[session]?.phase == .unpausing else { return }
+        effects.append(.unpause(session, uuid(of: desktop)))
+    }
+
+    /// It does not answer any more, or could not be parked again.
+    mutating func airingFailed(_ id: DesktopID, cause: String) {
+        guard let desktop = desktops[id], works[id]?.isAiring == true else { return }
+        airingIsOver(id)
+        effects.append(
+            .notice("a parked desktop does not answer any more, and is made anew", ["desktop": desktop.name, "cause": cause]))
+        switch desktop.state {
+        case .ready: retire(id, [])
+        case .leased(let session): notHandedOut(session, cause: cause)
+        case .empty, .preparing, .retiring, .quarantined: break
+        }
+    }
+
+    private mutating func airingIsOver(_ id: DesktopID) {
+        works[id]?.isAiring = false
+        works[id]?.airedAt = now
+        works[id]?.deadline = nil
+    }
+}
