@@ -70,6 +70,8 @@ public final class XenDomainHost: DomainHost {
     public let events: AsyncStream<DomainEvent>
 
     private let settings: Settings
+    /// Nil where Xen's scheduler has none.
+    private let weights: Weights?
     private let fast: XenLane
     private let questions: XenLane
     private let slow: XenLanePool
@@ -99,7 +101,13 @@ public final class XenDomainHost: DomainHost {
                 if let error { logger.critical("Xen tells no more events", metadata: ["error": "\(error)"]) }
                 continuation.finish()
             }
-            try questions.xen.setWeight(of: .control, to: settings.weights.control)
+            do throws(XenError) {
+                try questions.xen.setWeight(of: .control, to: settings.weights.control)
+                weights = settings.weights
+            } catch {
+                logger.warning("Xen's scheduler takes no weights: nobody comes first", metadata: ["error": "\(error)"])
+                weights = nil
+            }
             for domain in try questions.xen.domains() where domain.id != .control {
                 try watcher.watch(domain.id, uuid: domain.uuid)
                 guard DomainUUID(bytes: domain.uuid).installation == settings.installation else { continue }
@@ -188,7 +196,7 @@ public final class XenDomainHost: DomainHost {
     public func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {
         try await questions.run { [self] (xen) throws(HypervisorError) in
             let id = try find(domain, xen)
-            try Self.translating(domain) { () throws(XenError) in try xen.setWeight(of: id, to: settings.weights.serving) }
+            if let weights { try Self.translating(domain) { () throws(XenError) in try xen.setWeight(of: id, to: weights.serving) } }
         }
         try await setMemory(of: domain, to: memory)
     }
@@ -301,7 +309,7 @@ public final class XenDomainHost: DomainHost {
         }
         try await slow.run { [self] (xen) throws(HypervisorError) in
             guard try lookUp(plan.uuid, xen) == nil else { throw .alreadyExists(name: plan.name) }
-            let xenPlan = XenDomainPlan(plan, settings: settings)
+            let xenPlan = XenDomainPlan(plan, settings: settings, weight: weights?.preparing)
             try admit(xenPlan, xen)
             try logs.beginAnew(plan.name)
             let id: DomainID
@@ -435,11 +443,11 @@ extension RunningDomain {
 }
 
 extension XenDomainPlan {
-    init(_ plan: DomainPlan, settings: XenDomainHost.Settings) {
+    init(_ plan: DomainPlan, settings: XenDomainHost.Settings, weight: Int?) {
         self.init(
             name: plan.name, uuid: plan.uuid.bytes, kind: plan.boot == .pv ? .pv : .pvh, kernel: plan.kernel, ramdisk: plan.ramdisk,
             commandLine: plan.commandLine, virtualProcessors: plan.profile.vcpus, memoryKiB: UInt64(plan.profile.memory.kibibytes),
-            firstMemoryKiB: UInt64(plan.memory.kibibytes), weight: settings.weights.preparing,
+            firstMemoryKiB: UInt64(plan.memory.kibibytes), weight: weight,
             disk: Disk(path: plan.overlay, device: "xvda"),
             card: Card(mac: plan.mac.bytes, address: "\(plan.address)", bridge: settings.bridge, script: settings.portScript))
     }
