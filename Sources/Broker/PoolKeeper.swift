@@ -85,6 +85,8 @@ actor PoolKeeper {
             case .freeze(let domain, let overlay, let checkpoint):
                 try await restOf(domain)
                 let memory = try await host.shrink(domain)
+                // A removal does not wait until all of it is saved.
+                try Task.checkCancellation()
                 try await host.save(domain, to: try await disks.beginCheckpoint(checkpoint))
                 // Only then its disk is whole in the file, and nobody else's.
                 try await host.destroy(domain)

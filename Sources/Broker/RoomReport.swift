@@ -130,7 +130,7 @@ public struct LabDraft: Hashable, Sendable {
     public var airing: Duration
     public var afterSession: AfterSession
     public init(
-        name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, grace: Duration, airing: Duration = .seconds(600),
+        name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, grace: Duration, airing: Duration = Lab.usualAiring,
         afterSession: AfterSession
     ) {
         self.name = name

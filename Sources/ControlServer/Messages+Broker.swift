@@ -41,7 +41,7 @@ extension LabDraft {
         self.init(
             name: try Untrusted.name(untrusted.name, field: "name"), image: try Untrusted.name(untrusted.image, field: "image"),
             vcpus: untrusted.vcpus, memory: ByteCount(rawValue: untrusted.memory), size: untrusted.size,
-            grace: .seconds(untrusted.graceSeconds), airing: .seconds(untrusted.airingSeconds ?? 600),
+            grace: .seconds(untrusted.graceSeconds), airing: untrusted.airingSeconds.map { .seconds($0) } ?? Lab.usualAiring,
             afterSession: try Untrusted.afterSession(untrusted.afterSession))
     }
 }

@@ -29,10 +29,12 @@ public struct Lab: Hashable, Sendable {
     public var grace: Duration
     /// How long a desktop stays parked before it is let run for a moment, so that it answers as at first; zero: until it is handed out.
     public var airing: Duration
+    /// What a lab's airing is where nobody says otherwise.
+    public static let usualAiring = Duration.seconds(600)
     public var afterSession: AfterSession
 
     public init(
-        id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = .seconds(600),
+        id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = Self.usualAiring,
         afterSession: AfterSession
     ) {
         self.id = id

@@ -40,7 +40,7 @@ extension DesktopStore {
 
     /// Keeps a new lab and gives it its number. `taken` where another lab has the name, `unknown` where there is no such image version.
     public func addLab(
-        name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = .seconds(600),
+        name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = Lab.usualAiring,
         afterSession: AfterSession
     ) async throws(StoreError) -> Lab {
         let missing = StoreError.unknown(kind: "image version", id: String(image.rawValue))

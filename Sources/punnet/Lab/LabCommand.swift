@@ -33,3 +33,14 @@ enum AfterSession: String, ExpressibleByArgument, CaseIterable {
     case claimAgain = "claim-again"
     case shutDown = "shut-down"
 }
+
+/// How often parked desktops are aired, where it is named.
+struct AiringOption: ParsableArguments {
+    @Option(
+        name: .customLong("air-every"),
+        help: ArgumentHelp(
+            "How long a desktop stays parked before it is let run for a moment, so that it answers as at first; 0s: until it is handed out.",
+            valueName: "time"),
+        transform: LabCommand.seconds)
+    var seconds: Int?
+}

@@ -26,13 +26,7 @@ struct LabCreate: ControlCommand {
         transform: LabCommand.seconds)
     var grace = 60
 
-    @Option(
-        name: .customLong("air-every"),
-        help: ArgumentHelp(
-            "How long a desktop stays parked before it is let run for a moment, so that it answers as at first; 0s: until it is handed out.",
-            valueName: "time"),
-        transform: LabCommand.seconds)
-    var airing = 600
+    @OptionGroup var airing: AiringOption
 
     @Option(help: "What a seat does when its session has ended.")
     var after = AfterSession.claimAgain
@@ -41,7 +35,7 @@ struct LabCreate: ControlCommand {
 
     func perform(_ client: ControlClient) async throws {
         let draft = LabDraftMessage(
-            name: name, image: image, vcpus: vcpus, memory: memory, size: size, graceSeconds: grace, airingSeconds: airing,
+            name: name, image: image, vcpus: vcpus, memory: memory, size: size, graceSeconds: grace, airingSeconds: airing.seconds,
             afterSession: after.rawValue)
         let lab: LabMessage = try await client.post("labs", draft)
         try show(lab) { "Lab \($0.name) is made: \($0.size) desktops of \($0.image), \(Bytes.format($0.memory)) each, are being prepared." }

@@ -26,13 +26,7 @@ struct LabSet: ControlCommand {
         transform: LabCommand.seconds)
     var grace: Int?
 
-    @Option(
-        name: .customLong("air-every"),
-        help: ArgumentHelp(
-            "How long a desktop stays parked before it is let run for a moment, so that it answers as at first; 0s: until it is handed out.",
-            valueName: "time"),
-        transform: LabCommand.seconds)
-    var airing: Int?
+    @OptionGroup var airing: AiringOption
 
     @Option(help: "What a seat does when its session has ended.")
     var after: AfterSession?
@@ -40,7 +34,7 @@ struct LabSet: ControlCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if image == nil, size == nil, memory == nil, vcpus == nil, grace == nil, airing == nil, after == nil {
+        if image == nil, size == nil, memory == nil, vcpus == nil, grace == nil, airing.seconds == nil, after == nil {
             throw ValidationError(
                 "Nothing to change: name at least one of --image, --size, --memory, --vcpus, --grace, --air-every and --after.")
         }
@@ -48,7 +42,7 @@ struct LabSet: ControlCommand {
 
     func perform(_ client: ControlClient) async throws {
         let change = LabChangeMessage(
-            image: image, vcpus: vcpus, memory: memory, size: size, graceSeconds: grace, airingSeconds: airing,
+            image: image, vcpus: vcpus, memory: memory, size: size, graceSeconds: grace, airingSeconds: airing.seconds,
             afterSession: after?.rawValue)
         let lab: LabMessage = try await client.patch("labs/\(ControlClient.part(name))", change)
         try show(lab) { LabCommand.table([$0]) }
