@@ -112,11 +112,8 @@ actor PoolKeeper {
 
     /// Lets a parked domain run until its RDP has answered. However that ends, it is parked then: what a session may wait for is not over before.
     private nonisolated func air(_ domain: DomainUUID, _ address: IPv4Address, _ fingerprint: [UInt8]) async throws -> Outcome {
-        var found: [UInt8]?
         try await host.unpause(domain)
-        do {
-            found = try await readiness.await(address, by: clock) { _ in }
-        } catch is CancellationError {}
+        let found = try? await readiness.await(address, by: clock) { _ in }
         try await host.pause(domain)
         if let found, found != fingerprint { return .failed(cause: "RDP answered at \(address) with another certificate than when it was made") }
         return .done(.aired)
