@@ -25,6 +25,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -50,7 +51,12 @@ let package = Package(
             ]),
         .target(
             name: "DesktopStore", dependencies: ["DesktopModel", .product(name: "GRDB", package: "GRDB.swift")]),
-        .target(name: "Broker", dependencies: ["DesktopModel", "Hypervisor", "DesktopStore", "Identity", "Relay", logging, lifecycle]),
+        .target(
+            name: "Broker",
+            dependencies: [
+                "DesktopModel", "Hypervisor", "DesktopStore", "Identity", "Relay", logging, lifecycle,
+                .product(name: "HeapModule", package: "swift-collections"),
+            ]),
         .target(name: "SystemdNotify"),
         .target(name: "Relay", dependencies: ["Identity"] + nio + [logging, lifecycle]),
         .target(name: "ControlAPI", dependencies: []),

@@ -424,7 +424,7 @@ extension Broker: TicketDesk {
     public func admit(ticket: [UInt8], from address: String, link: LinkID) async -> Admission {
         await adopted()
         let hash = TicketHash(bytes: ticket)
-        guard let open = room.sessions.values.first(where: { $0.session.ticket == hash }), open.phase == .handedOut,
+        guard let open = room.sessions.session(with: hash), open.phase == .handedOut,
             open.session.address == address, let desktop = room.desktops[open.session.desktop],
             let place = room.addresses.addresses(of: desktop.place)
         else { return .refused }

@@ -78,11 +78,13 @@ extension Room {
         var memory = ByteCount.zero
         var disk = ByteCount.zero
         var count = 0
-        for desktop in desktops.values where desktop.state.holdsResources {
-            count += 1
-            if let profile = desktop.profile { memory += Self.memoryNeeded(by: profile) }
-            if let image = desktop.image.flatMap({ images[$0] }) { disk += Self.diskNeeded(by: image) }
-            if case .checkpoint? = works[desktop.id]?.making, let profile = desktop.profile { disk += Self.diskNeeded(byMemoryOf: profile) }
+        for (kind, number) in desktops.kinds where kind.holdsResources {
+            count += number
+            if let profile = kind.profile { memory += Self.memoryNeeded(by: profile) * number }
+            if let image = kind.image.flatMap({ images[$0] }) { disk += Self.diskNeeded(by: image) * number }
+        }
+        for id in desktops.underWay.union(desktops.stuck) {
+            if case .checkpoint? = works[id]?.making, let profile = desktops[id]?.profile { disk += Self.diskNeeded(byMemoryOf: profile) }
         }
         return (memory, disk, count)
     }

@@ -8,11 +8,12 @@ extension Room {
         let stored = snapshot.stored
         labs = Dictionary(uniqueKeysWithValues: stored.labs.map { ($0.id, $0) })
         images = Dictionary(uniqueKeysWithValues: stored.images.map { ($0.id, $0) })
-        desktops = Dictionary(uniqueKeysWithValues: stored.desktops.map { ($0.id, $0) })
-        works = stored.desktops.reduce(into: [:]) { works, desktop in
+        for desktop in stored.desktops {
+            desktops[desktop.id] = desktop
             // The calendar may have been set back meanwhile: nothing began in the future.
             let age = stored.since[desktop.id].map { max(0, stored.readAt - $0) } ?? 0
             works[desktop.id] = Work(since: now + .seconds(-age))
+            planAiring(of: desktop.id)
         }
         seats = snapshot.seats
         nextDesktop = stored.nextDesktop

@@ -9,17 +9,17 @@ import Hypervisor
 extension Room {
     /// The parked desktop that is to be aired next, and when; nil where none is, or it is not known yet when.
     var nextAiring: (desktop: DesktopID, at: Instant)? {
-        var next: (desktop: DesktopID, at: Instant)?
-        for (id, desktop) in desktops where desktop.state == .ready {
-            guard let work = works[id], let lab = labs[desktop.lab], lab.airing > .zero else { continue }
-            guard !work.isAiring else { return nil }
-            guard let parked = work.airedAt ?? work.since else { continue }
-            let at = parked + lab.airing
-            if let now = next, (now.at, now.desktop) < (at, id) { continue }
-            next = (id, at)
-        }
-        guard let next, underWay == 0 else { return nil }
-        return (next.desktop, max(next.at, lastClaimAt.map { $0 + settings.airingPause } ?? next.at))
+        guard let next = airings.soonest, underWay == 0 else { return nil }
+        guard !works.airing.contains(where: { desktops[$0]?.state == .ready }) else { return nil }
+        return (next.id, max(next.at, lastClaimAt.map { $0 + settings.airingPause } ?? next.at))
+    }
+
+    /// Reckons when a desktop is to be aired. Called where it comes to stand ready or does so no longer, and where its lab is changed.
+    mutating func planAiring(of id: DesktopID) {
+        guard let desktop = desktops[id], desktop.state == .ready, let lab = labs[desktop.lab], lab.airing > .zero,
+            let parked = works[id]?.airedAt ?? works[id]?.since
+        else { return airings[id] = nil }
+        airings[id] = parked + lab.airing
     }
 
     mutating func air() {
@@ -55,5 +55,6 @@ extension Room {
         works[id]?.isAiring = false
         works[id]?.airedAt = now
         works[id]?.deadline = nil
+        planAiring(of: id)
     }
 }

@@ -11,27 +11,20 @@ extension Room {
             addMissing(in: lab)
             removeSurplus(in: lab)
         }
-        for id in desktops.keys.sorted() {
+        for id in desktops.empty.sorted() {
             if let making = due(id) { begin(id, making) }
         }
-        if works.values.contains(where: { if case .doesNotFit = $0.hindrance { true } else { false } }) {
+        if desktops.empty.contains(where: { if case .doesNotFit? = works[$0]?.hindrance { true } else { false } }) {
             refillAt = refillAt ?? now + settings.fitPause
         }
     }
 
     /// How many desktops are being made or removed.
-    var underWay: Int {
-        desktops.values.count { desktop in
-            switch desktop.state {
-            case .preparing, .retiring: true
-            default: false
-            }
-        }
-    }
+    var underWay: Int { desktops.underWay.count }
 
     private mutating func addMissing(in lab: Lab) {
+        guard desktops.count(in: lab.id) < lab.size else { return }
         let present = desktops.values.filter { $0.lab == lab.id }
-        guard present.count < lab.size else { return }
         var numbers = Set(present.map(\.number))
         var taken = Set(desktops.values.map(\.place.rawValue))
         for _ in present.count..<lab.size {
@@ -54,6 +47,7 @@ extension Room {
     /// Takes back what a lab has beyond its size, and what was made of another image or profile; never a leased desktop, which goes when
     /// its session ends. What is being removed already counts, since it is not made anew while there is a surplus.
     private mutating func removeSurplus(in lab: Lab) {
+        guard desktops.count(in: lab.id) > lab.size || desktops.kinds.keys.contains(where: { $0.lab == lab.id && isOutdated($0) }) else { return }
         let mine = desktops.values.filter { $0.lab == lab.id }.sorted { $0.number > $1.number }
         var surplus = mine.count - lab.size - mine.count { $0.state == .retiring }
         for desktop in mine where surplus > 0 {
@@ -67,7 +61,7 @@ extension Room {
             }
             surplus -= 1
         }
-        for desktop in mine where isOutdated(desktop) && underWay < settings.atOnce {
+        for desktop in mine where isOutdated(Desktops.Kind(desktop)) && underWay < settings.atOnce {
             guard let current = desktops[desktop.id] else { continue }
             switch current.state {
             case .ready, .preparing: retire(desktop.id, [])
@@ -76,10 +70,10 @@ extension Room {
         }
     }
 
-    /// Whether it was made of another image or profile than its lab has now.
-    private func isOutdated(_ desktop: Desktop) -> Bool {
-        guard let lab = labs[desktop.lab], desktop.image != nil else { return false }
-        return desktop.image != lab.image || desktop.profile != lab.profile
+    /// Whether such desktops were made of another image or profile than their lab has now.
+    private func isOutdated(_ kind: Desktops.Kind) -> Bool {
+        guard let lab = labs[kind.lab], kind.image != nil else { return false }
+        return kind.image != lab.image || kind.profile != lab.profile
     }
 
     private mutating func drop(_ id: DesktopID) {
@@ -358,8 +352,7 @@ extension Room {
     private mutating func fillAfterRemoval(of id: DesktopID) {
         guard let desktop = desktops[id] else { return }
         guard let lab = labs[desktop.lab] else { return drop(id) }
-        let mine = desktops.values.filter { $0.lab == lab.id }
-        if mine.count > lab.size, desktop.state == .empty { drop(id) }
+        if desktops.count(in: lab.id) > lab.size, desktop.state == .empty { drop(id) }
         fill()
     }
 
@@ -386,6 +379,7 @@ extension Room {
             checkpointIsProven(by: works[id]?.making)
             let took = works[id]?.doneText ?? ""
             works[id] = Work(since: now)
+            planAiring(of: id)
             desktops[id]?.failure = nil
             effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)", "took": took]))
             serveLine(of: desktop.lab)
@@ -476,6 +470,7 @@ extension Room {
 
     mutating func labChanged(_ lab: Lab) {
         labs[lab.id] = lab
+        for id in desktops.keys where desktops[id]?.lab == lab.id { planAiring(of: id) }
         // What failed with the former settings deserves a try with the new ones.
         for id in desktops.keys.sorted() where desktops[id]?.lab == lab.id {
             if case .quarantined = desktops[id]?.state { retry(id) }
@@ -490,6 +485,7 @@ extension Room {
     mutating func labRemoved(_ id: LabID) {
         labs[id] = nil
         lines[id] = nil
+        for desktop in desktops.keys where desktops[desktop]?.lab == id { planAiring(of: desktop) }
         dropCheckpoints()
         capacity = nil
         fill()

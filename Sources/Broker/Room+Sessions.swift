@@ -9,7 +9,7 @@ extension Room {
         lastClaimAt = now
         guard let seat = seats[claim.seat] else { return refuse(claim, .unknownSeat("\(claim.seat)")) }
         guard let lab = labs[seat.lab] else { return refuse(claim, .unknownLab("\(seat.lab)")) }
-        if let open = sessions.values.first(where: { $0.session.seat == claim.seat }) {
+        if let open = sessions.session(of: claim.seat) {
             guard open.session.bootID != claim.bootID else { return resume(open, claim) }
             end(open.session.id, because: .seatRestarted)
         }
@@ -33,20 +33,25 @@ extension Room {
         let offered = line.count { $0.offeredUntil != nil && $0.seat != seat }
         let ready = readyDesktops(in: lab)
         guard ready.count > offered else { return nil }
-        return ready.first
+        return best(of: ready)
     }
 
-    /// Ready desktops of a lab, those of its present image and profile first, then those that stand parked now, then by number.
-    private func readyDesktops(in lab: LabID) -> [Desktop] {
-        let current = labs[lab]
-        func rank(_ desktop: Desktop) -> (Int, Int, Int) {
-            (
-                desktop.image == current?.image && desktop.profile == current?.profile ? 0 : 1, works[desktop.id]?.isAiring == true ? 1 : 0,
-                desktop.number
-            )
+    /// Of ready desktops in the order of their numbers: one of its lab's present image and profile if there is one, then one that stands parked
+    /// now, then the first.
+    private func best(of ready: [Desktops.Ready]) -> Desktop? {
+        var best: (rank: Int, desktop: Desktop)?
+        for place in ready {
+            guard let desktop = desktops[place.id] else { continue }
+            let lab = labs[desktop.lab]
+            let isCurrent = desktop.image == lab?.image && desktop.profile == lab?.profile
+            let rank = (isCurrent ? 0 : 2) + (works.airing.contains(desktop.id) ? 1 : 0)
+            if rank == 0 { return desktop }
+            if best.map({ rank < $0.rank }) ?? true { best = (rank, desktop) }
         }
-        return desktops.values.filter { $0.lab == lab && $0.state == .ready }.sorted { rank($0) < rank($1) }
+        return best?.desktop
     }
+
+    private func readyDesktops(in lab: LabID) -> [Desktops.Ready] { desktops.ready(in: lab) }
 
     /// The lease: from its commit on, the desktop is tainted; it is let run only after.
     private mutating func lease(_ desktop: Desktop, to claim: Claim) {
@@ -159,7 +164,8 @@ extension Room {
     // MARK: Ends
 
     mutating func end(_ id: SessionID, because reason: EndReason) {
-        guard let open = sessions.removeValue(forKey: id) else { return }
+        guard let open = sessions[id] else { return }
+        sessions[id] = nil
         for claim in open.claims { refuse(claim, .unknownSession(id)) }
         effects.append(.closeLinks(id))
         effects.append(.tell(open.session.seat, .ended(id, reason)))
@@ -243,7 +249,7 @@ extension Room {
             serveLine(of: lab)
         }
         guard seat == nil else { return }
-        for open in sessions.values where open.session.seat == id { end(open.session.id, because: .seatRemoved) }
+        if let open = sessions.session(of: id) { end(open.session.id, because: .seatRemoved) }
     }
 
     // MARK: The line

@@ -17,10 +17,12 @@ struct Room: Sendable {
     var labs: [LabID: Lab] = [:]
     var images: [ImageVersionID: ImageVersion] = [:]
     var seats: [SeatID: RoomSeat] = [:]
-    var desktops: [DesktopID: Desktop] = [:]
+    var desktops = Desktops()
     /// What is under way at a desktop; every desktop has one.
-    var works: [DesktopID: Work] = [:]
-    var sessions: [SessionID: OpenSession] = [:]
+    var works = Works()
+    var sessions = OpenSessions()
+    /// When each ready desktop is to be aired, where its lab has that done.
+    var airings = Deadlines<DesktopID>()
     var checkpoints: [CheckpointID: Checkpoint] = [:]
     var nextCheckpoint = CheckpointID(rawValue: 1)
     /// When another one is made in the place of one that failed, with the next desktop that is begun; at once where there is no instant.
@@ -103,11 +105,8 @@ struct Room: Sendable {
         }
         consider(measuring?.until)
         consider(nextAiring?.at)
-        for work in works.values {
-            consider(work.deadline)
-            consider(work.retryAt)
-        }
-        for session in sessions.values { consider(session.deadline) }
+        consider(works.soonest)
+        consider(sessions.soonest)
         for waiting in lines.values.joined() {
             consider(waiting.offeredUntil)
             consider(waiting.leavesAt)
@@ -137,8 +136,11 @@ struct Room: Sendable {
             preconditionFailure("desktop \(id) in state \(String(describing: desktops[id]?.state)) cannot \(change)")
         }
         desktops[id]?.state = next
-        works[id, default: Work()].note(desktop.state, until: now)
-        works[id]?.since = now
+        var work = works[id] ?? Work()
+        work.note(desktop.state, until: now)
+        work.since = now
+        works[id] = work
+        planAiring(of: id)
     }
 
     /// The domain of a desktop's current generation.

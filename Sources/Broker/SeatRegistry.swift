@@ -49,7 +49,7 @@ public final class SeatRegistry: Sendable {
         let seats = try await stored { () async throws(StoreError) in try await store.seats() }
         let room = await broker.room
         return seats.map { seat in
-            let session = room.sessions.values.first { $0.session.seat == seat.id }
+            let session = room.sessions.session(of: seat.id)
             return SeatReport(
                 id: seat.id, name: seat.name, lab: room.labs[seat.lab]?.name ?? "", enrolled: seat.enrolled != nil,
                 present: room.seats[seat.id]?.isPresent ?? false,

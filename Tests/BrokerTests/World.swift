@@ -189,6 +189,7 @@ final class World {
 
     /// What must be true of a room at every moment.
     func inspect(_ room: Room) {
+        recount(room)
         var addresses: Set<Place> = []
         var underWay = 0
         for desktop in room.desktops.values {
