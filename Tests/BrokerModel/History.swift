@@ -51,7 +51,8 @@ final class History {
         let control = ByteCount.mebibytes([2_048, 2_048, 2_048, 730].randomElement(using: &random)!)
         let forDomains = ByteCount.mebibytes([1_900, 2_400, 4_096].randomElement(using: &random)!)
         let server = SimulatedServer(
-            seed: random.next(), clock: clock, plan: plan, totalMemory: control + forDomains, controlMemory: control
+            seed: random.next(), clock: clock, plan: plan, totalMemory: control + forDomains, controlMemory: control,
+            wakeTime: [.zero, .seconds(40)].randomElement(using: &random)!
         ) { watch.see($0) }
         self.server = server
         watch.server.withLock { $0 = server }

@@ -240,6 +240,10 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
                 if found.answersFrom == nil {
                     state.consoles[found.name, default: ""] += "Linux boots\n" + (found.hangs ? "" : "Started the RDP server\n")
                 }
+                if let answers = found.answersFrom, server.wakeTime > .zero {
+                    let wakes = server.wakeTime * Double.random(in: 0..<1, using: &state.random)
+                    state.domains[domain]?.answersFrom = max(answers, clock.now.offset + wakes)
+                }
                 if found.answersFrom == nil, !found.hangs {
                     state.domains[domain]?.answersFrom = clock.now.offset + found.bootTime
                     // Its guest looks for its identity before RDP is served.

@@ -170,6 +170,8 @@ public final class SimulatedServer: Sendable {
     public let processors: Int
     /// What its disk has before anything is laid on it.
     public let disk: DiskSpace
+    /// How long it takes at most until the RDP of a guest that was parked answers again, once it is let run.
+    let wakeTime: Duration
     let state: Mutex<State>
     /// Told of each deed when it is done.
     let observer: @Sendable (Deed) -> Void
@@ -177,7 +179,7 @@ public final class SimulatedServer: Sendable {
     public init(
         seed: UInt64, clock: SimulatedClock, plan: AddressPlan, totalMemory: ByteCount = .gibibytes(6),
         controlMemory: ByteCount = .gibibytes(2), processors: Int = 2,
-        disk: DiskSpace = DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero),
+        disk: DiskSpace = DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero), wakeTime: Duration = .zero,
         observer: @escaping @Sendable (Deed) -> Void = { _ in }
     ) {
         self.clock = clock
@@ -186,6 +188,7 @@ public final class SimulatedServer: Sendable {
         self.controlMemory = controlMemory
         self.processors = processors
         self.disk = disk
+        self.wakeTime = wakeTime
         self.observer = observer
         state = Mutex(State(random: SplitMix(seed: seed), freeDisk: disk.free))
     }
