@@ -38,6 +38,24 @@ extension XenLab {
             try #require(try await times() == before)
         }
 
+        @Test func aDesktopThatHasStoodForLongAnswersAgainAndIsParkedAgain() async throws {
+            try await lab.fillRoom()
+            let before = try await lab.desktopList()
+            try await lab.dom0("nft flush set inet lab_watch confirmed && nft flush set inet lab_watch shook")
+            try await lab.dom0("punnet lab set room --air-every 1min")
+            let took = try await time {
+                try await eventually("both have answered once more, and are parked", within: .seconds(240)) {
+                    let answered = try await Wire.answered(in: lab)
+                    return try await lab.domains().allSatisfy { $0.isPaused } && answered == Set(before.map(\.address))
+                }
+            }
+            figure("from the setting of one minute to both desktops aired", seconds(took))
+            try await lab.dom0("punnet lab set room --air-every 10min")
+            let after = try await lab.desktopList()
+            try #require(after.map(\.generation) == before.map(\.generation), "neither was made anew")
+            try #require(after.allSatisfy { $0.state == "ready" })
+        }
+
         @Test func punnetdAndTheRelayRestWhileNobodyUsesThem() async throws {
             try await lab.fillRoom()
             let before = try await lab.restingFigures()
