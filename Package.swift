@@ -82,7 +82,7 @@ let package = Package(
         .executableTarget(
             name: "punnet-bench",
             dependencies: [
-                "Broker", "ControlAPI", "DesktopStore", "XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", tls, logging,
+                "Broker", "ControlAPI", "DesktopStore", "XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Relay", tls, logging,
                 arguments, .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ] + nio),

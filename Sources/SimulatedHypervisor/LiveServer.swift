@@ -58,7 +58,9 @@ public final class LiveServer: Service {
         self.changes = changes
         self.changed = changed
         server = SimulatedServer(
-            seed: settings.seed, clock: clock, plan: settings.plan, totalMemory: settings.memory, processors: settings.processors,
+            seed: settings.seed, clock: clock, plan: settings.plan, totalMemory: settings.memory,
+            // What dom0 has on a server of that size.
+            controlMemory: max(.gibibytes(2), ByteCount(rawValue: settings.memory.rawValue / 8)), processors: settings.processors,
             disk: DiskSpace(total: settings.disk, free: settings.disk, overlays: .zero)
         ) { deed in
             switch deed {

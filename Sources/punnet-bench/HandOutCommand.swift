@@ -1,10 +1,7 @@
 import ArgumentParser
-import Broker
 import DesktopModel
-import DesktopStore
 import FoundationEssentials
 import Hypervisor
-import Logging
 
 /// Times the hand-out inside punnetd: from a claim to its answer, with the lease on the disk and a real domain let run.
 ///
@@ -21,50 +18,30 @@ struct HandOutCommand: AsyncParsableCommand {
         let plan = try await rig.plan(desktop: 1, generation: 1, does: .idle)
         try await rig.host.create(plan)
         let folder = "\(options.work)/handout"
-        try? FileManager.default.removeItem(atPath: folder)
-        let durations = try await handOuts(rig, plan, folder)
+        let room = try await ClaimRoom(
+            host: ParkedDomain(host: rig.host, uuid: plan.uuid), network: rig.network, subnet: rig.subnet, boot: plan.boot, memory: .mebibytes(16),
+            desktops: 4, seats: 1, atOnce: 2, folder: folder)
+        let durations = try await handOuts(in: room)
+        room.close()
         print("{\"count\": \(count), \"handout\": \(Figures(durations).json)}")
         try? FileManager.default.removeItem(atPath: folder)
         await rig.clean()
     }
 
-    private func handOuts(_ rig: Rig, _ plan: DomainPlan, _ folder: String) async throws -> [Duration] {
-        var logger = Logger(label: "punnet-bench") { StreamLogHandler.standardError(label: $0) }
-        logger.logLevel = .error
-        guard let subnet = IPv4Subnet(options.subnet) else { throw ValidationError("'\(options.subnet)' is no network") }
-        let store = try DesktopStore(path: "\(folder)/punnet.db")
-        let parked = ParkedDomain(host: rig.host, uuid: plan.uuid)
-        let broker = Broker(
-            store: store, host: parked, disks: NoDisks(), network: rig.network, addresses: AddressPlan(subnet: subnet),
-            readiness: Readiness { _ in [UInt8](repeating: 1, count: 32) }, logger: logger)
-        let image = try await store.addImage(
-            NewImageVersion(
-                image: "bench", version: 1, boot: plan.boot, disk: "/", kernel: plan.kernel, ramdisk: plan.ramdisk, blankOverlay: "/",
-                commandLine: plan.commandLine, account: Account(user: "bench", password: "bench"), checksum: String(repeating: "0", count: 64),
-                diskSize: .mebibytes(1), minimumMemory: .mebibytes(16)))
-        let lab = try await store.addLab(
-            name: "bench", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(16)), size: 4, grace: .seconds(60),
-            afterSession: .claimAgain)
-        let seat = try await store.addSeat(name: "bench", lab: lab.id, wordHash: [UInt8](repeating: 1, count: 32), wordExpires: 1)
-        let running = Task { try await broker.run() }
-        defer { running.cancel() }
-
-        let sessions = SessionBroker(broker)
-        let administration = Administration(broker, store: store)
+    private func handOuts(in room: ClaimRoom) async throws -> [Duration] {
         let clock = ContinuousClock()
         var durations: [Duration] = []
         while durations.count < count {
             let began = clock.now
-            guard case .leased(let lease)? = try? await sessions.claim(seat.id, bootID: "boot-\(durations.count)", from: "10.77.0.101") else {
+            guard case .leased(let lease)? = try? await room.sessions.claim(room.seats[0], bootID: "boot-\(durations.count)", from: "10.77.0.101")
+            else {
                 try await Task.sleep(for: .milliseconds(5))
                 continue
             }
             durations.append(clock.now - began)
-            try await sessions.end(lease.session, of: seat.id, reason: .logOff)
+            try await room.sessions.end(lease.session, of: room.seats[0], reason: .logOff)
             // The next one claims when the desktops stand again, as in a room at rest.
-            while try await administration.desktops(lab: nil).contains(where: { $0.state != .ready }) {
-                try await Task.sleep(for: .milliseconds(2))
-            }
+            try await room.stands()
         }
         return durations
     }
@@ -96,22 +73,4 @@ private final class ParkedDomain: DomainHost {
     func consoleTail(of name: String) async throws(HypervisorError) -> [String] { [] }
     func removeConsole(of name: String) async throws(HypervisorError) {}
     func consoles() async throws(HypervisorError) -> [String] { [] }
-}
-
-/// No overlays: the parked domain keeps its own.
-private struct NoDisks: DiskStore {
-    func layOverlay(of blank: String, for overlay: OverlayName) async throws(HypervisorError) -> String { overlay.fileName }
-    func removeOverlay(_ overlay: OverlayName) async throws(HypervisorError) {}
-    func overlays() async throws(HypervisorError) -> [OverlayName] { [] }
-    func takeIn(
-        _ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
-    ) async throws(HypervisorError) -> StoredImage { throw .unavailable("the bench takes in no image this way") }
-    func removeImage(_ name: String, version: Int) async throws(HypervisorError) {}
-    func beginCheckpoint(_ id: CheckpointID) async throws(HypervisorError) -> String { memory(of: id) }
-    func sealCheckpoint(_ id: CheckpointID, from overlay: OverlayName) async throws(HypervisorError) {}
-    func layOverlay(over checkpoint: CheckpointID, for overlay: OverlayName) async throws(HypervisorError) -> String { overlay.fileName }
-    func memory(of checkpoint: CheckpointID) -> String { "/\(checkpoint)" }
-    func removeCheckpoint(_ id: CheckpointID) async throws(HypervisorError) {}
-    func checkpoints() async throws(HypervisorError) -> [CheckpointID] { [] }
-    func space() async throws(HypervisorError) -> DiskSpace { DiskSpace(total: .gibibytes(8), free: .gibibytes(8), overlays: .zero) }
 }

@@ -6,5 +6,5 @@ import ArgumentParser
 struct PunnetBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "punnet-bench", abstract: "Proves and measures Punnet's parts: in the lab's dom0, and with simulated seats.",
-        subcommands: [XenCommand.self, HandOutCommand.self, SeatsCommand.self])
+        subcommands: [XenCommand.self, HandOutCommand.self, ClaimsCommand.self, RelayCommand.self, SeatsCommand.self])
 }

@@ -69,6 +69,12 @@ final class DesktopLink: Sendable {
         }
     }
 
+    /// RDP's first packet: a connection request for TLS, with the ticket in its routing token.
+    static func request(ticket: String) -> [UInt8] {
+        let rest = Array("punnet=\(ticket)\r\n".utf8) + [1, 0, 8, 0, 1, 0, 0, 0]
+        return [3, 0, 0, UInt8(11 + rest.count), UInt8(6 + rest.count), 0xe0, 0, 0, 0, 0, 0] + rest
+    }
+
     var isOpen: Bool { channel.isActive }
 
     /// Tells when it is over, however it ended.
@@ -99,8 +105,7 @@ private final class Handshake: ChannelInboundHandler, RemovableChannelHandler {
     private var isEncrypted = false
 
     init(ticket: String, outcome: EventLoopPromise<Void>, isRight: @escaping @Sendable (NIOSSLCertificate) throws -> Bool) {
-        let rest = Array("punnet=\(ticket)\r\n".utf8) + [1, 0, 8, 0, 1, 0, 0, 0]
-        request = [3, 0, 0, UInt8(11 + rest.count), UInt8(6 + rest.count), 0xe0, 0, 0, 0, 0, 0] + rest
+        request = DesktopLink.request(ticket: ticket)
         self.outcome = outcome
         self.isRight = isRight
     }
