@@ -61,7 +61,8 @@ extension Lab {
                 echo "#$unit files $(ls /proc/$pid/fd | wc -l)"
                 echo "#$unit KiB $(awk '/^Pss:/ {print $2}' /proc/$pid/smaps_rollup)"
             done
-            echo "#dom0 processes $(ls -d /proc/[0-9]*/exe | wc -l)"
+            # The kernel's own threads come and go with its work, most of all after a boot: they have no program.
+            echo "#dom0 processes $(find /proc/[0-9]*/exe -maxdepth 0 -printf '%l\n' 2>/dev/null | grep -c .)"
             echo "#Xen MiB free $(xl info | awk '/^free_memory/ {print $3}')"
             """
         var exact: [String: String] = [:]
