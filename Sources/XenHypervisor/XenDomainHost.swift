@@ -132,7 +132,18 @@ public final class XenDomainHost: DomainHost {
         let file = open(save, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw .missingFile(path: save) }
         defer { close(file) }
+        // libxl's own reader of what is none takes the whole process with it.
+        guard Self.beginsAsSave(file) else {
+            throw .failed(call: "restore", code: -3, detail: "'\(save)' does not begin as a memory save of libxl's does")
+        }
         try await build(plan) { (xen, plan) throws(XenError) in try xen.restore(plan, from: file) }
+    }
+
+    /// Whether an open file begins with the mark and the version of the streams that libxl writes. Its offset stays.
+    private static func beginsAsSave(_ file: Int32) -> Bool {
+        let mark = Array("LibxlFmt".utf8) + [0, 0, 0, 2]
+        var bytes = [UInt8](repeating: 0, count: mark.count)
+        return pread(file, &bytes, bytes.count, 0) == bytes.count && bytes == mark
     }
 
     public func save(_ domain: DomainUUID, to path: String) async throws(HypervisorError) {

@@ -5,13 +5,22 @@ import HypervisorContract
 struct ContractRun {
     /// Checks whose fact does not contain it are left out.
     let only: String
+    /// Checks before the first whose fact contains it are left out.
+    private let from: String
+    private var hasBegun: Bool
     private(set) var kept = 0
     private(set) var broken = 0
 
-    init(only: String) { self.only = only }
+    init(only: String, from: String) {
+        self.only = only
+        self.from = from
+        hasBegun = from.isEmpty
+    }
 
     mutating func ask<Rig>(_ checks: [ContractCheck<Rig>], _ keep: (ContractCheck<Rig>) async throws -> Void) async {
         for check in checks where only.isEmpty || check.fact.contains(only) {
+            hasBegun = hasBegun || check.fact.contains(from)
+            guard hasBegun else { continue }
             let clock = ContinuousClock()
             let began = clock.now
             do {

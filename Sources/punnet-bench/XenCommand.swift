@@ -41,10 +41,12 @@ struct XenContract: AsyncParsableCommand {
     @OptionGroup var options: XenOptions
     @Option(help: "Only the promises whose fact contains this text.")
     var only = ""
+    @Option(help: "Only the promises from the first whose fact contains this text on.")
+    var from = ""
 
     func run() async throws {
         let rig = try await options.rig()
-        var run = ContractRun(only: only)
+        var run = ContractRun(only: only, from: from)
         await run.ask(DomainContract.checks) { try await DomainContract.keep($0, on: rig) }
         let work = options.work
         let disks = try await FileDiskRig(
