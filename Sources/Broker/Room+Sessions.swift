@@ -31,7 +31,7 @@ extension Room {
     private func desktopFor(_ seat: SeatID, in lab: LabID) -> Desktop? {
         let line = lines[lab, default: []]
         let offered = line.count { $0.offeredUntil != nil && $0.seat != seat }
-        let ready = readyDesktops(in: lab)
+        let ready = desktops.ready(in: lab)
         guard ready.count > offered else { return nil }
         return best(of: ready)
     }
@@ -50,8 +50,6 @@ extension Room {
         }
         return best?.desktop
     }
-
-    private func readyDesktops(in lab: LabID) -> [Desktops.Ready] { desktops.ready(in: lab) }
 
     /// The lease: from its commit on, the desktop is tainted; it is let run only after.
     private mutating func lease(_ desktop: Desktop, to claim: Claim) {
@@ -268,7 +266,7 @@ extension Room {
 
     /// Keeps each free desktop for the next present seat in the line, and tells it.
     mutating func serveLine(of lab: LabID) {
-        let ready = readyDesktops(in: lab).count
+        let ready = desktops.ready(in: lab).count
         var offered = lines[lab, default: []].count { $0.offeredUntil != nil }
         for index in lines[lab, default: []].indices where offered < ready {
             guard let waiting = lines[lab]?[index], waiting.offeredUntil == nil, seats[waiting.seat]?.isPresent == true else { continue }
@@ -280,7 +278,7 @@ extension Room {
 
     /// Takes back the last offers when there are fewer free desktops than offers.
     mutating func reviseOffers(in lab: LabID) {
-        let ready = readyDesktops(in: lab).count
+        let ready = desktops.ready(in: lab).count
         var offered = lines[lab, default: []].count { $0.offeredUntil != nil }
         for index in lines[lab, default: []].indices.reversed() where offered > ready && lines[lab]?[index].offeredUntil != nil {
             lines[lab]?[index].offeredUntil = nil

@@ -66,8 +66,9 @@ final class PacedDesktops: Sendable {
                 let due = began + .seconds(Self.tick * Double(index) / Double(pictures.count))
                 Socket.sleep(until: due)
                 guard !Socket.write(descriptor, picture) else { continue }
-                close(descriptor)
+                // Its number may be another's as soon as it is closed.
                 state.withLock { $0.pictures.removeAll { $0 == descriptor } }
+                close(descriptor)
             }
             Socket.sleep(until: began + .seconds(Self.tick))
         }
