@@ -40,7 +40,7 @@ extension History {
 
     private func becomesWhole() -> Bool {
         let limit = clock.now.advanced(by: .seconds(2 * 3600))
-        while let unfinished = watch.unfinished() {
+        while let unfinished = watch.unfinished(at: clock.now) {
             guard clock.now < limit else {
                 watch.add("not whole again two hours after the faults: \(unfinished)")
                 return false

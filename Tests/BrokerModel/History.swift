@@ -53,7 +53,7 @@ final class History {
         let server = SimulatedServer(
             seed: random.next(), clock: clock, plan: plan, totalMemory: control + forDomains, controlMemory: control,
             wakeTime: seed.isMultiple(of: 2) ? .zero : .seconds(40)
-        ) { watch.see($0) }
+        ) { [clock] in watch.see($0, at: clock.now) }
         self.server = server
         watch.server.withLock { $0 = server }
         incarnation = try Incarnation(path: path, server: server, settings: settings)

@@ -29,6 +29,8 @@ final class Watch: Sendable {
         var foreign: Set<DomainUUID> = []
         /// Domains that were let run last for the session whose lease was on the disk.
         var lent: Set<DomainUUID> = []
+        /// The ready desktop that was let run last, and when: it may be being aired.
+        var aired: (uuid: DomainUUID, at: SimulatedClock.Instant)?
         /// When others last took memory, and disk.
         var memoryTaken: SimulatedClock.Instant?
         var diskTaken: SimulatedClock.Instant?
@@ -104,10 +106,10 @@ final class Watch: Sendable {
         }
     }
 
-    func see(_ deed: SimulatedServer.Deed) {
+    func see(_ deed: SimulatedServer.Deed, at now: SimulatedClock.Instant) {
         note(deed)
         switch deed {
-        case .letRun(let uuid): seeRun(uuid)
+        case .letRun(let uuid): seeRun(uuid, at: now)
         case .paused(let uuid): require(uuid.installation == Self.installation, "a foreign domain is paused")
         case .destroyed(let uuid):
             require(uuid.installation == Self.installation, "a foreign domain is ended")
@@ -138,7 +140,7 @@ final class Watch: Sendable {
     private var domains: [DomainUUID: SimulatedServer.Domain] { server.withLock { $0?.domains ?? [:] } }
 
     /// A domain runs only to be probed in its making, to be aired while it is ready, or for the one session whose lease is on the disk.
-    private func seeRun(_ uuid: DomainUUID) {
+    private func seeRun(_ uuid: DomainUUID, at now: SimulatedClock.Instant) {
         guard uuid.installation == Self.installation else { return add("a foreign domain is let run") }
         let leases = count(
             "SELECT count(*) FROM session WHERE desktop = ? AND generation = ?", [uuid.desktop.rawValue, uuid.generation.rawValue])
@@ -166,6 +168,7 @@ final class Watch: Sendable {
         }
         memory.withLock { memory in
             if leases == 1 { memory.lent.insert(uuid) } else { memory.lent.remove(uuid) }
+            if isReady { memory.aired = (uuid, now) }
         }
         require(!(leases == 1 && isBeingMade), "desktop \(uuid.desktop) is being made though it was leased in this generation")
         if leases == 1 {
@@ -261,16 +264,21 @@ final class Watch: Sendable {
         } ?? []
     }
 
-    /// What is not as it should be once nothing goes wrong any more; nil where all is.
-    func unfinished() -> String? {
+    /// What is not as it should be once nothing goes wrong any more; nil where all is. A desktop that is being aired is where it should be, for no
+    /// longer than an airing may take.
+    func unfinished(at now: SimulatedClock.Instant) -> String? {
         let desktops = desktops()
         let wanted = labs().reduce(0) { $0 + $1.size }
         guard let server = server.withLock({ $0 }) else { return nil }
         let ours = domains.filter { $0.key.installation == Self.installation }
+        let aired = memory.withLock { $0.aired }.flatMap { $0.at.advanced(by: settings.airingDeadline) >= now ? $0.uuid : nil }
         let isWhole =
             desktops.count == wanted && desktops.allSatisfy { $0.state == "ready" } && ours.count == wanted && server.overlays.count == wanted
-            && ours.values.allSatisfy { $0.activity == .paused && $0.hasAnswered }
-        guard isWhole else { return "\(wanted) are wanted: \(desktops), \(ours.count) domains, \(server.overlays.count) overlays" }
+            && ours.allSatisfy { ($0.value.activity == .paused || $0.key == aired) && $0.value.hasAnswered }
+        guard isWhole else {
+            let running = ours.filter { $0.value.activity != .paused }.map(\.key.desktop)
+            return "\(wanted) are wanted: \(desktops), \(ours.count) domains, not parked \(running), \(server.overlays.count) overlays"
+        }
         let lying = Set(server.files.keys.compactMap { SimulatedCheckpoint(file: $0)?.id.rawValue })
         let needed = "state IN ('unproven', 'proven') OR id IN (SELECT checkpoint FROM desktop)"
         let known = Set(read { try UInt32.fetchAll($0, sql: "SELECT id FROM checkpoint WHERE \(needed)") } ?? [])
