@@ -11,8 +11,8 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     case closeLink(session: Int, link: UInt64)
     /// A seat shows its ticket at the relay, or another address does.
     case knock(seat: Int, isFromElsewhere: Bool)
-    /// A seat that `takesOffers` claims as soon as it is offered a desktop.
-    case comes(seat: Int, takesOffers: Bool)
+    /// A seat listens for offers; what it makes of them is its own.
+    case comes(seat: Int, Taking)
     case leaves(seat: Int)
     /// A guest crashes, or it shuts itself down or reboots, which Xen tells as the same.
     case guestEnds(Int, DomainEvent.Kind)
@@ -35,6 +35,14 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     case kill(afterMoments: Int)
     case losePower
 
+    /// When a seat claims that is offered a desktop.
+    enum Taking: String, Sendable {
+        case atOnce = "takes offers"
+        /// Within the time that it has, so that others come while the offer stands.
+        case late = "takes offers late"
+        case never = "takes no offers"
+    }
+
     var description: String {
         switch self {
         case .passTime(let milliseconds): "passTime(\(milliseconds) ms)"
@@ -43,7 +51,7 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case .openLink(let session, let link): "openLink(session \(session), \(link))"
         case .closeLink(let session, let link): "closeLink(session \(session), \(link))"
         case .knock(let seat, let isFromElsewhere): "knock(seat \(seat)\(isFromElsewhere ? ", from elsewhere" : ""))"
-        case .comes(let seat, let takesOffers): "comes(seat \(seat)\(takesOffers ? ", takes offers" : ""))"
+        case .comes(let seat, let taking): "comes(seat \(seat), \(taking.rawValue))"
         case .leaves(let seat): "leaves(seat \(seat))"
         case .guestEnds(let guest, let kind): "guestEnds(\(guest), \(kind))"
         case .guestHangs(let guest): "guestHangs(\(guest))"
@@ -76,7 +84,7 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case 510..<550: return .openLink(session: number, link: .random(in: 1...3, using: &random))
         case 550..<575: return .closeLink(session: number, link: .random(in: 1...3, using: &random))
         case 575..<600: return .knock(seat: number, isFromElsewhere: maybe())
-        case 600..<670: return .comes(seat: number, takesOffers: one(of: [true, true, true, false]))
+        case 600..<670: return .comes(seat: number, one(of: [.atOnce, .atOnce, .late, .never]))
         case 670..<695: return .leaves(seat: number)
         case 695..<730: return .guestEnds(number, one(of: [.shutDown, .crashed]))
         case 730..<740: return .guestHangs(number)

@@ -50,8 +50,8 @@ extension History {
         return true
     }
 
-    /// All seats of each lab that has desktops come and claim, one after the other; whoever is given a desktop leaves it at once. They are
-    /// served in the order in which they claimed.
+    /// All seats of each lab that has desktops come and claim, one after the other, and take late what they are offered; whoever is given a
+    /// desktop leaves it at once, and claims once more while another is offered one. They are served in the order in which they claimed.
     private func serveAll() {
         let sizes = Dictionary(uniqueKeysWithValues: watch.labs().map { ($0.id, $0.size) })
         let open = labs.filter { sizes[$0.id, default: 0] > 0 }
@@ -59,22 +59,30 @@ extension History {
         var random = random
         let order = open.map { $0.seats.shuffled(using: &random) }
         for seat in order.joined() {
-            comes(seat, takesOffers: true)
+            comes(seat, .late)
             claim(seat, boot: 9)
             settle()
         }
-        let wanted = open.reduce(0) { $0 + $1.seats.count }
+        let wanted = Set(open.flatMap(\.seats))
+        var returned: Set<SeatID> = []
         let limit = clock.now.advanced(by: .seconds(1800))
-        while seats.served.count - before < wanted, clock.now < limit {
+        while !wanted.isSubset(of: seats.served[before...]), clock.now < limit {
             advance(milliseconds: 1_000)
             for session in watch.openSessions() where seats.knows(session.id) {
                 begin { try? await $0.sessions.end(session.id, of: session.seat, reason: .logOff) }
             }
+            for lab in open where seats.areOffered(lab.seats) {
+                guard let seat = lab.seats.first(where: { seats.served[before...].contains($0) && !returned.contains($0) }) else { continue }
+                returned.insert(seat)
+                claim(seat, boot: 10)
+                settle()
+            }
         }
         let served = seats.served[before...]
         for (lab, order) in zip(open, order) {
-            let mine = served.filter(lab.seats.contains)
-            watch.require(mine == order, "seats claimed in the order \(order), and were served in the order \(mine)")
+            var firsts: [SeatID] = []
+            for seat in served where lab.seats.contains(seat) && !firsts.contains(seat) { firsts.append(seat) }
+            watch.require(firsts == order, "seats claimed in the order \(order), and were served in the order \(firsts)")
         }
     }
 }

@@ -113,7 +113,7 @@ final class History {
             guard let session = pick(number, watch.openSessions()) else { return }
             begin { await $0.broker.linkClosed(LinkID(rawValue: link), session: session.id.rawValue, cause: .seatClosed) }
         case .knock(let number, let isFromElsewhere): knock(allSeats[number % allSeats.count], isFromElsewhere: isFromElsewhere)
-        case .comes(let number, let takesOffers): comes(allSeats[number % allSeats.count], takesOffers: takesOffers)
+        case .comes(let number, let taking): comes(allSeats[number % allSeats.count], taking)
         case .leaves(let number): streams.removeValue(forKey: allSeats[number % allSeats.count])?.cancel()
         case .guestEnds(let number, let kind):
             guard let guest = pick(number, ours) else { return }
@@ -177,6 +177,7 @@ final class History {
             seatsLeave()
             seats.daemonEnds()
             incarnation.bury()
+            watch.daemonEnds()
             // What the former daemon began to end ends, whatever its successor makes of it.
             watch.loses(ours.filter { server.domains[$0]?.activity == .dying })
             clock.pass(.seconds(1))
@@ -286,24 +287,28 @@ final class History {
     }
 
     /// A seat opens its stream, and listens while the daemon lives.
-    func comes(_ seat: SeatID, takesOffers: Bool) {
+    func comes(_ seat: SeatID, _ taking: Action.Taking) {
         let sessions = incarnation.sessions
         let killer = incarnation.killer
-        let seats = seats
+        let (seats, clock) = (seats, clock)
         streams[seat]?.cancel()
-        streams[seat] = Task { await History.listen(as: seat, takesOffers: takesOffers, to: sessions, killer: killer, seats) }
+        streams[seat] = Task { await History.listen(as: seat, taking, to: sessions, killer: killer, seats, clock) }
         settle()
     }
 
-    private static func listen(as seat: SeatID, takesOffers: Bool, to sessions: SessionBroker, killer: Killer, _ seats: Seats) async {
+    private static func listen(
+        as seat: SeatID, _ taking: Action.Taking, to sessions: SessionBroker, killer: Killer, _ seats: Seats, _ clock: SimulatedClock
+    ) async {
         let events = await sessions.events(of: seat)
         guard !Task.isCancelled else { return }
         let number = seats.comes(seat)
         for await event in events {
             if killer.isDead { continue }
             seats.told(seat, event)
-            guard takesOffers, case .offer = event else { continue }
-            claim(seat, boot: seats.boot(of: seat), of: sessions, killer: killer, seats)
+            guard taking != .never, case .offer(let within) = event else { continue }
+            // Cancelled where the seat leaves meanwhile.
+            if taking == .late, (try? await clock.sleep(until: clock.now.advanced(by: within * 0.8), tolerance: nil)) == nil { continue }
+            if !killer.isDead { claim(seat, boot: seats.boot(of: seat), of: sessions, killer: killer, seats) }
         }
         seats.leaves(seat, number)
     }

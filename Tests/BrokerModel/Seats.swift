@@ -58,6 +58,8 @@ final class Seats: Sendable {
         let after: SessionID
         /// Who is served before it, and was not yet.
         let before: [SeatID]
+        /// Where it stands in the line; nil where nothing can be said of that.
+        let rank: Int?
         /// Whether the answer takes longer than the broker's thought: a desktop is being handed out.
         var isPending = false
         var isOverdue = false
@@ -79,6 +81,14 @@ final class Seats: Sendable {
         func before(_ seat: SeatID, rank: Int) -> [SeatID] {
             seats.filter { id, other in
                 id != seat && other.lab == seats[seat]?.lab && other.stream != nil && other.claims.isEmpty && other.offeredUntil == nil
+                    && other.rank.map { $0 < rank } ?? false
+            }.keys.sorted()
+        }
+
+        /// Who was offered a desktop in the lab of a seat, came before this rank, and did not answer yet.
+        func offered(before rank: Int, of seat: SeatID) -> [SeatID] {
+            seats.filter { id, other in
+                id != seat && other.lab == seats[seat]?.lab && other.stream != nil && other.claims.isEmpty && other.offeredUntil != nil
                     && other.rank.map { $0 < rank } ?? false
             }.keys.sorted()
         }
@@ -110,6 +120,14 @@ final class Seats: Sendable {
     /// Who was given a desktop that it did not have, in the order in which that was decided: two hand-outs at once may end in another.
     var served: [SeatID] { state.withLock { $0.served.sorted { $0.key < $1.key }.map(\.value) } }
 
+    /// Whether one of these seats may take a desktop now that it was offered.
+    func areOffered(_ seats: [SeatID]) -> Bool {
+        state.withLock { state in
+            state.live(to: clock.now)
+            return seats.contains { state.seats[$0]?.offeredUntil != nil }
+        }
+    }
+
     /// Whether a seat was told that it has this session.
     func knows(_ session: SessionID) -> Bool { state.withLock { $0.served[session] != nil } }
 
@@ -126,7 +144,8 @@ final class Seats: Sendable {
             let isJudged = seat?.offeredUntil == nil && seat?.standing != .unknown
             let number = state.number()
             state.claims[number] = Claim(
-                boot: boot, began: now, after: after, before: isJudged ? state.before(id, rank: seat?.rank ?? .max) : [])
+                boot: boot, began: now, after: after, before: isJudged ? state.before(id, rank: seat?.rank ?? .max) : [],
+                rank: isJudged ? seat?.rank ?? .max : nil)
             state.seats[id]?.boot = boot
             state.seats[id]?.claims.insert(number)
             state.seats[id]?.lastClaim = number
@@ -169,6 +188,9 @@ final class Seats: Sendable {
             watch.require(row?.bootID == "boot-\(claim.boot)", "seat \(id), started anew, is given the session of its former start")
             guard !lease.resumed, watch.sessions(of: id, after: claim.after) == 1 else { return }
             watch.require(claim.before.isEmpty, "seat \(id) is given a desktop though seats \(claim.before) wait before it")
+            guard let rank = claim.rank, let row, let ready = watch.ready(beside: row, unchangedSince: claim.began) else { return }
+            let offered = state.withLock { $0.offered(before: rank, of: id) }
+            watch.require(offered.count <= ready, "seat \(id) is given a desktop that was offered: \(offered) may take one, and \(ready) are ready")
         case .failure(BrokerError.noDesktops):
             // Who waits keeps its place.
             break

@@ -91,6 +91,13 @@ final class Watch: Sendable {
     /// What the store's calendar says when the server's clock begins.
     static let calendarStart = 1_700_000_000
 
+    /// The next daemon finds what the last one let run. What was aired when its lease was written runs for that from now on.
+    func daemonEnds() {
+        let running = Set(domains.filter { $0.value.activity == .running }.keys)
+        let leased = openSessions().map(\.domain).filter(running.contains)
+        memory.withLock { $0.lent.formUnion(leased) }
+    }
+
     // MARK: Deeds
 
     /// The same for two lives of one history: what was done and said, in its order.
@@ -222,6 +229,15 @@ final class Watch: Sendable {
                 Row(name: $0["name"], state: $0["state"], generation: $0["generation"], cause: $0["cause"])
             }
         } ?? []
+    }
+
+    /// How many desktops are ready in the lab of a session's desktop; nil where another of them has changed its state since.
+    func ready(beside session: SessionRow, unchangedSince instant: SimulatedClock.Instant) -> Int? {
+        let others = "FROM desktop WHERE id != ? AND lab = (SELECT lab FROM desktop WHERE id = ?)"
+        let desktop = session.domain.desktop.rawValue
+        let began = Self.calendarStart + Int(instant.offset.components.seconds)
+        guard count("SELECT count(*) \(others) AND since >= ?", [desktop, desktop, began]) == 0 else { return nil }
+        return count("SELECT count(*) \(others) AND state = 'ready'", [desktop, desktop])
     }
 
     func labs() -> [(id: LabID, name: String, size: Int)] {
