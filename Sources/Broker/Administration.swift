@@ -83,13 +83,13 @@ public final class Administration: Sendable {
         let image = try room.image(named: draft.image)
         let checked = Lab(
             id: LabID(rawValue: 0), name: name, image: image.id, profile: Profile(vcpus: draft.vcpus, memory: draft.memory), size: draft.size,
-            grace: draft.grace, airing: draft.airing, afterSession: draft.afterSession)
+            leastReady: draft.leastReady, atOnce: draft.atOnce, grace: draft.grace, airing: draft.airing, afterSession: draft.afterSession)
         try room.check(checked, image)
         let lab: Lab
         do {
             lab = try await store.addLab(
-                name: name, image: image.id, profile: checked.profile, size: checked.size, grace: checked.grace,
-                airing: checked.airing, afterSession: checked.afterSession)
+                name: name, image: image.id, profile: checked.profile, size: checked.size, leastReady: checked.leastReady,
+                atOnce: checked.atOnce, grace: checked.grace, airing: checked.airing, afterSession: checked.afterSession)
         } catch {
             throw broker.taken(error, "lab", name)
         }
@@ -110,6 +110,8 @@ public final class Administration: Sendable {
         lab.profile.vcpus = change.vcpus ?? lab.profile.vcpus
         lab.profile.memory = change.memory ?? lab.profile.memory
         lab.size = change.size ?? lab.size
+        lab.leastReady = change.leastReady ?? lab.leastReady
+        lab.atOnce = change.atOnce ?? lab.atOnce
         lab.grace = change.grace ?? lab.grace
         lab.airing = change.airing ?? lab.airing
         lab.afterSession = change.afterSession ?? lab.afterSession
@@ -160,6 +162,27 @@ public final class Administration: Sendable {
     /// Why a desktop is not ready and what happens next.
     public func explainDesktop(_ name: String) async throws(BrokerError) -> DesktopExplanation {
         try await broker.explanation(ofDesktop: name)
+    }
+
+    /// Gives a desktop hardware of its own, what is nil as it is to have it now; or its lab's again. Tells what that means, one sentence each; where
+    /// it is only to be told, nothing changes.
+    public func changeDesktop(_ name: String, _ change: HardwareChange, onlyTell: Bool) async throws(BrokerError) -> [String] {
+        try await inTurn { () async throws(BrokerError) in
+            let room = await self.broker.roomOnceMeasured()
+            let desktop = try room.desktop(named: name)
+            guard let lab = room.labs[desktop.lab] else { throw .unknownDesktop(name) }
+            var own: Profile?
+            if case .own(let vcpus, let memory) = change {
+                let present = desktop.ownProfile ?? lab.profile
+                own = Profile(vcpus: vcpus ?? present.vcpus, memory: memory ?? present.memory)
+            }
+            let told = try room.consequences(of: own ?? lab.profile, for: desktop)
+            guard !onlyTell else { return told }
+            let wished = own == lab.profile ? nil : own
+            try await stored { () async throws(StoreError) in try await self.store.setOwnProfile(of: desktop.id, to: wished) }
+            await self.broker.deliver(.ownProfileChanged(desktop.id, wished))
+            return told
+        }
     }
 
     /// Has a desktop made anew; a session on it ends.

@@ -37,6 +37,7 @@ extension Broker {
     private func report(of desktop: Desktop) -> DesktopReport {
         DesktopReport(
             name: desktop.name, lab: room.labs[desktop.lab]?.name ?? "", state: desktop.state, generation: desktop.generation,
+            profile: room.profile(for: desktop) ?? Profile(vcpus: 0, memory: .zero), hasOwnProfile: desktop.ownProfile != nil,
             address: room.addresses.addresses(of: desktop.place)?.address.description ?? "", since: room.works[desktop.id]?.since.map(calendar),
             explanation: room.note(on: desktop))
     }

@@ -9,12 +9,14 @@ struct Desktops: Sequence, Sendable {
         let lab: LabID
         let image: ImageVersionID?
         let profile: Profile?
+        let ownProfile: Profile?
         let holdsResources: Bool
 
         init(_ desktop: Desktop) {
             lab = desktop.lab
             image = desktop.image
             profile = desktop.profile
+            ownProfile = desktop.ownProfile
             holdsResources = desktop.state.holdsResources
         }
     }
@@ -34,6 +36,7 @@ struct Desktops: Sequence, Sendable {
     /// Those that hold what could not be removed.
     private(set) var stuck: Set<DesktopID> = []
     private var ready: [LabID: [Ready]] = [:]
+    private var busy: [LabID: Int] = [:]
 
     var count: Int { byID.count }
     var isEmpty: Bool { byID.isEmpty }
@@ -43,6 +46,9 @@ struct Desktops: Sequence, Sendable {
 
     /// The ready desktops of a lab, by number.
     func ready(in lab: LabID) -> [Ready] { ready[lab, default: []] }
+
+    /// How many desktops of a lab are leased or in quarantine, so that nobody can be given them soon.
+    func busy(in lab: LabID) -> Int { busy[lab, default: 0] }
 
     /// How many desktops a lab has.
     func count(in lab: LabID) -> Int { kinds.reduce(0) { $1.key.lab == lab ? $0 + $1.value : $0 } }
@@ -67,8 +73,10 @@ struct Desktops: Sequence, Sendable {
         case .ready:
             let place = place(of: desktop)
             ready[desktop.lab]?.remove(at: place)
-        case .quarantined: stuck.remove(desktop.id)
-        case .leased: break
+        case .quarantined:
+            stuck.remove(desktop.id)
+            busy[desktop.lab, default: 0] -= 1
+        case .leased: busy[desktop.lab, default: 0] -= 1
         }
     }
 
@@ -80,8 +88,10 @@ struct Desktops: Sequence, Sendable {
         case .ready:
             let place = place(of: desktop)
             ready[desktop.lab, default: []].insert(Ready(number: desktop.number, id: desktop.id), at: place)
-        case .quarantined(_, let holding): if holding { stuck.insert(desktop.id) }
-        case .leased: break
+        case .quarantined(_, let holding):
+            if holding { stuck.insert(desktop.id) }
+            busy[desktop.lab, default: 0] += 1
+        case .leased: busy[desktop.lab, default: 0] += 1
         }
     }
 

@@ -117,8 +117,9 @@ extension Room {
         var control = capacity.controlMemory
         var disk = capacity.disk
         var places = addresses.places
+        if let lab { memory = memory - beyond(profile, in: lab) }
         for other in labs.values where other.id != lab {
-            memory = memory - Self.memoryNeeded(by: other.profile) * other.size
+            memory = memory - Self.memoryNeeded(by: other.profile) * other.size - beyond(other.profile, in: other.id)
             control = control - settings.controlMemoryPerDesktop * other.size
             disk = disk - (images[other.image].map(Self.diskNeeded) ?? .zero) * other.size
             places -= other.size
@@ -135,15 +136,40 @@ extension Room {
         return counts.min { $0.0 < $1.0 }.map { (max(0, Int($0.0)), $0.1) }
     }
 
+    /// What desktops of a lab with hardware of their own need beyond what they would with this profile; less than nothing where that is less.
+    private func beyond(_ profile: Profile, in lab: LabID) -> ByteCount {
+        desktops.kinds.reduce(.zero) { sum, kind in
+            guard kind.key.lab == lab, let own = kind.key.ownProfile else { return sum }
+            return sum + (Self.memoryNeeded(by: own) - Self.memoryNeeded(by: profile)) * kind.value
+        }
+    }
+
+    /// Refuses hardware of one desktop for which the server has no memory beside what all labs are to have.
+    func admit(_ wished: Profile, for desktop: Desktop) throws(BrokerError) {
+        guard let former = profile(for: desktop), wished.memory > former.memory || wished.vcpus > former.vcpus else { return }
+        guard let capacity else { throw unmeasuredError }
+        let more = Self.memoryNeeded(by: wished) - Self.memoryNeeded(by: former)
+        let left = labs.values.reduce(capacity.memory) {
+            $0 - Self.memoryNeeded(by: $1.profile) * $1.size - beyond($1.profile, in: $1.id)
+        }
+        guard more <= left else {
+            throw .invalid(
+                field: "memory", value: "\(wished.memory)",
+                remedy: "it takes \(more) more than now, and the server has \(max(.zero, left)) left beside what its labs are to have")
+        }
+    }
+
+    private var unmeasuredError: BrokerError {
+        let cause = unmeasured.map { ": \($0)" } ?? ""
+        return .hypervisor("what the server has is not known, so nothing can be promised\(cause); try again in a moment")
+    }
+
     /// Refuses a lab for which the server has no room beside the others.
     func admit(_ lab: Lab, _ image: ImageVersion) throws(BrokerError) {
         let former = labs[lab.id]
         // What asks for no more than before is always possible.
         guard lab.size > (former?.size ?? 0) || (lab.size > 0 && (lab.profile != former?.profile || lab.image != former?.image)) else { return }
-        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id) else {
-            let cause = unmeasured.map { ": \($0)" } ?? ""
-            throw .hypervisor("what the server has is not known, so nothing can be promised\(cause); try again in a moment")
-        }
+        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id) else { throw unmeasuredError }
         guard lab.size <= holds.desktops else {
             throw .doesNotFit(asked: lab.size, holds: holds.desktops, profile: lab.profile, limit: holds.limit)
         }

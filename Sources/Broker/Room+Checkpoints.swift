@@ -154,7 +154,7 @@ extension Room {
             guard !isUsed else { continue }
             let isWanted =
                 self.checkpoint(of: checkpoint.image, checkpoint.profile)?.id == id
-                && labs.values.contains { $0.image == checkpoint.image && $0.profile == checkpoint.profile }
+                && isWanted(checkpoint.image, checkpoint.profile)
             if !isWanted {
                 checkpoints[id] = nil
                 checkpointRetryAt[id] = nil
@@ -165,6 +165,12 @@ extension Room {
                 effects.append(.removeCheckpoint(id))
             }
         }
+    }
+
+    /// Whether a desktop may be made of this image and profile.
+    private func isWanted(_ image: ImageVersionID, _ profile: Profile) -> Bool {
+        labs.values.contains { $0.image == image && $0.profile == profile }
+            || desktops.kinds.keys.contains { $0.ownProfile == profile && labs[$0.lab]?.image == image }
     }
 
     /// Takes over what there is at the start: what was being made then is not finished.

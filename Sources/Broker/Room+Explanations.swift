@@ -135,7 +135,7 @@ extension Room {
         var told = Explanation(
             meaning: "What it held is being removed: its domain and its disk", present: "what it held is being removed",
             deadline: works[desktop.id]?.deadline, next: "it is made anew")
-        if labs[desktop.lab] == nil || desktops.values.count(where: { $0.lab == desktop.lab }) > labs[desktop.lab]?.size ?? 0 {
+        if labs[desktop.lab] == nil || desktops.count(in: desktop.lab) > labs[desktop.lab].map(wanted(in:)) ?? 0 {
             told.next = "it is made anew where its lab still wants it, and forgotten otherwise"
         }
         if let failure = desktop.failure, failure.generation == desktop.generation {

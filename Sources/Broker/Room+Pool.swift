@@ -23,11 +23,12 @@ extension Room {
     var underWay: Int { desktops.underWay.count }
 
     private mutating func addMissing(in lab: Lab) {
-        guard desktops.count(in: lab.id) < lab.size else { return }
+        let wanted = wanted(in: lab)
+        guard desktops.count(in: lab.id) < wanted else { return }
         let present = desktops.values.filter { $0.lab == lab.id }
         var numbers = Set(present.map(\.number))
         var taken = Set(desktops.values.map(\.place.rawValue))
-        for _ in present.count..<lab.size {
+        for _ in present.count..<wanted {
             guard let place = (1...max(1, addresses.places)).first(where: { !taken.contains($0) }), addresses.places > 0 else {
                 effects.append(.notice("the desktops' network has no address left", ["lab": lab.name]))
                 return
@@ -44,12 +45,14 @@ extension Room {
         }
     }
 
-    /// Takes back what a lab has beyond its size, and what was made of another image or profile; never a leased desktop, which goes when
-    /// its session ends. What is being removed already counts, since it is not made anew while there is a surplus.
+    /// Takes back what a lab has beyond what it is to have now, and what was made of another image or profile; never a leased desktop, which goes
+    /// when its session ends. What is being removed already counts, since it is not made anew while there is a surplus. First goes what nobody
+    /// could be given now, last what has hardware of its own.
     private mutating func removeSurplus(in lab: Lab) {
-        guard desktops.count(in: lab.id) > lab.size || desktops.kinds.keys.contains(where: { $0.lab == lab.id && isOutdated($0) }) else { return }
-        let mine = desktops.values.filter { $0.lab == lab.id }.sorted { $0.number > $1.number }
-        var surplus = mine.count - lab.size - mine.count { $0.state == .retiring }
+        let wanted = wanted(in: lab)
+        guard desktops.count(in: lab.id) > wanted || desktops.kinds.keys.contains(where: { $0.lab == lab.id && isOutdated($0) }) else { return }
+        let mine = desktops.values.filter { $0.lab == lab.id }.sorted { surplusRank($0) < surplusRank($1) }
+        var surplus = mine.count - wanted - mine.count { $0.state == .retiring }
         for desktop in mine where surplus > 0 {
             switch desktop.state {
             case .empty, .quarantined(_, holding: false):
@@ -61,7 +64,8 @@ extension Room {
             }
             surplus -= 1
         }
-        for desktop in mine where isOutdated(Desktops.Kind(desktop)) && underWay < settings.atOnce {
+        for desktop in mine where isOutdated(Desktops.Kind(desktop)) {
+            guard case .success = mayBegin(in: lab) else { return }
             guard let current = desktops[desktop.id] else { continue }
             switch current.state {
             case .ready, .preparing: retire(desktop.id, [])
@@ -70,10 +74,15 @@ extension Room {
         }
     }
 
+    /// The lowest goes first where a lab has too many.
+    private func surplusRank(_ desktop: Desktop) -> (Int, Int, Int) {
+        (desktop.ownProfile == nil ? 0 : 1, desktop.state == .ready ? 1 : 0, -desktop.number)
+    }
+
     /// Whether such desktops were made of another image or profile than their lab has now.
     private func isOutdated(_ kind: Desktops.Kind) -> Bool {
         guard let lab = labs[kind.lab], kind.image != nil else { return false }
-        return kind.image != lab.image || kind.profile != lab.profile
+        return kind.image != lab.image || kind.profile != kind.ownProfile ?? lab.profile
     }
 
     private mutating func drop(_ id: DesktopID) {
@@ -89,37 +98,37 @@ extension Room {
         works[id]?.hindrance = nil
         guard let desktop = desktops[id], desktop.state == .empty, works[id]?.isBeingAdded == false else { return nil }
         guard let lab = labs[desktop.lab], let image = images[lab.image] else { return nil }
-        guard underWay < settings.atOnce else {
-            let count = underWay
-            works[id]?.hindrance = .othersFirst(count)
+        if case .failure(let hindrance) = mayBegin(in: lab) {
+            works[id]?.hindrance = hindrance
             return nil
         }
-        switch making(of: image, lab.profile) {
+        let profile = desktop.ownProfile ?? lab.profile
+        switch making(of: image, profile) {
         case .failure(let hindrance): works[id]?.hindrance = hindrance
         case .success(let making):
             // A checkpoint needs more room than a desktop alone.
             let possible = making == .checkpoint(nextCheckpoint) ? [making, .boot] : [making]
-            if let fitting = possible.first(where: { hindrance(to: lab.profile, image, $0) == nil }) { return fitting }
-            let why = hindrance(to: lab.profile, image, possible.last ?? making)
+            if let fitting = possible.first(where: { hindrance(to: profile, image, $0) == nil }) { return fitting }
+            let why = hindrance(to: profile, image, possible.last ?? making)
             works[id]?.hindrance = why.map { .doesNotFit($0) }
         }
         return nil
     }
 
     private mutating func begin(_ id: DesktopID, _ making: Making) {
-        guard let lab = desktops[id].flatMap({ labs[$0.lab] }) else { return }
+        guard let lab = desktops[id].flatMap({ labs[$0.lab] }), let profile = desktops[id].flatMap(profile(for:)) else { return }
         move(id, .prepare)
         guard var desktop = desktops[id] else { return }
         desktop.generation = desktop.generation.next
         desktop.image = lab.image
-        desktop.profile = lab.profile
+        desktop.profile = profile
         desktop.checkpoint = nil
         desktop.fingerprint = nil
         desktop.password = nil
         var changes: [StoreChange] = []
         switch making {
         case .boot: break
-        case .checkpoint(let checkpoint): changes = beginCheckpoint(checkpoint, of: lab.image, lab.profile)
+        case .checkpoint(let checkpoint): changes = beginCheckpoint(checkpoint, of: lab.image, profile)
         case .restore(let checkpoint): desktop.checkpoint = checkpoint
         }
         desktops[id] = desktop
@@ -352,7 +361,7 @@ extension Room {
     private mutating func fillAfterRemoval(of id: DesktopID) {
         guard let desktop = desktops[id] else { return }
         guard let lab = labs[desktop.lab] else { return drop(id) }
-        if desktops.count(in: lab.id) > lab.size, desktop.state == .empty { drop(id) }
+        if desktops.count(in: lab.id) > (desktop.ownProfile == nil ? wanted(in: lab) : lab.size), desktop.state == .empty { drop(id) }
         fill()
     }
 

@@ -21,17 +21,15 @@ extension Room {
 
     /// Whether a lab as it is wanted is possible on this server.
     func check(_ lab: Lab, _ image: ImageVersion) throws(BrokerError) {
-        guard (1...32).contains(lab.profile.vcpus) else {
-            throw .invalid(field: "vCPUs", value: "\(lab.profile.vcpus)", remedy: "use 1 to 32")
-        }
-        guard lab.profile.memory >= image.minimumMemory else {
-            throw .invalid(field: "memory", value: "\(lab.profile.memory)", remedy: "image '\(image.image)' needs at least \(image.minimumMemory)")
-        }
-        guard lab.profile.memory <= .gibibytes(256) else {
-            throw .invalid(field: "memory", value: "\(lab.profile.memory)", remedy: "use at most 256 GiB")
-        }
+        try check(lab.profile, image)
         guard lab.size >= 0 else {
             throw .invalid(field: "size", value: "\(lab.size)", remedy: "use 0 to \(addresses.places)")
+        }
+        guard (0...addresses.places).contains(lab.leastReady) else {
+            throw .invalid(field: "least ready", value: "\(lab.leastReady)", remedy: "use 1 to \(addresses.places), or 0 for all of the lab's size")
+        }
+        guard (0...64).contains(lab.atOnce) else {
+            throw .invalid(field: "at once", value: "\(lab.atOnce)", remedy: "use 1 to 64, or 0 for as many as the server allows")
         }
         guard (.zero...(.seconds(86_400))).contains(lab.grace) else {
             throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: "use 0 seconds to a day")
@@ -40,6 +38,19 @@ extension Room {
             throw .invalid(field: "airing interval", value: "\(lab.airing)", remedy: "use a minute to a day, or 0 for never")
         }
         try admit(lab, image)
+    }
+
+    /// Whether desktops of this image can have such hardware.
+    func check(_ profile: Profile, _ image: ImageVersion) throws(BrokerError) {
+        guard (1...32).contains(profile.vcpus) else {
+            throw .invalid(field: "vCPUs", value: "\(profile.vcpus)", remedy: "use 1 to 32")
+        }
+        guard profile.memory >= image.minimumMemory else {
+            throw .invalid(field: "memory", value: "\(profile.memory)", remedy: "image '\(image.image)' needs at least \(image.minimumMemory)")
+        }
+        guard profile.memory <= .gibibytes(256) else {
+            throw .invalid(field: "memory", value: "\(profile.memory)", remedy: "use at most 256 GiB")
+        }
     }
 
     /// Whether it is known what the server has, or known that it cannot be asked now.

@@ -18,8 +18,10 @@ extension Room {
             lines[lab.id]?.removeAll { $0.seat == claim.seat }
             lease(desktop, to: claim)
             tellPlaces(in: lab.id)
+            follow(lab.id)
         } else {
             effects.append(.answer(claim.id, .success(.place(join(claim.seat, lineOf: lab.id)))))
+            follow(lab.id)
         }
     }
 
@@ -36,14 +38,13 @@ extension Room {
         return best(of: ready)
     }
 
-    /// Of ready desktops in the order of their numbers: one of its lab's present image and profile if there is one, then one that stands parked
+    /// Of ready desktops in the order of their numbers: one of the present image and profile if there is one, then one that stands parked
     /// now, then the first.
     private func best(of ready: [Desktops.Ready]) -> Desktop? {
         var best: (rank: Int, desktop: Desktop)?
         for place in ready {
             guard let desktop = desktops[place.id] else { continue }
-            let lab = labs[desktop.lab]
-            let isCurrent = desktop.image == lab?.image && desktop.profile == lab?.profile
+            let isCurrent = desktop.image == labs[desktop.lab]?.image && desktop.profile == profile(for: desktop)
             let rank = (isCurrent ? 0 : 2) + (works.airing.contains(desktop.id) ? 1 : 0)
             if rank == 0 { return desktop }
             if best.map({ rank < $0.rank }) ?? true { best = (rank, desktop) }

@@ -90,6 +90,7 @@ struct Room: Sendable {
         case .imageAdded(let image): images[image.id] = image
         case .labChanged(let lab): labChanged(lab)
         case .labRemoved(let lab): labRemoved(lab)
+        case .ownProfileChanged(let id, let own): ownProfileChanged(id, own)
         case .remake(let id): remake(id)
         case .timePassed: timePassed()
         }

@@ -35,6 +35,7 @@ enum RoomEvent: Sendable {
     case imageAdded(ImageVersion)
     case labChanged(Lab)
     case labRemoved(LabID)
+    case ownProfileChanged(DesktopID, Profile?)
     /// Nil when the seat was removed.
     case seatChanged(SeatID, RoomSeat?)
     case remake(DesktopID)

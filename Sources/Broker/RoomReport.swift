@@ -60,18 +60,24 @@ public struct DesktopReport: Hashable, Sendable {
     public let lab: String
     public let state: DesktopState
     public let generation: Generation
+    /// The hardware that it is to have, and whether that is its own and not its lab's.
+    public let profile: Profile
+    public let hasOwnProfile: Bool
     public let address: String
     /// Since when it is in this state, if known.
     public let since: CalendarSeconds?
     /// Why it is not ready and what happens next; nil where the state says it all.
     public let explanation: String?
     public init(
-        name: String, lab: String, state: DesktopState, generation: Generation, address: String, since: CalendarSeconds?, explanation: String?
+        name: String, lab: String, state: DesktopState, generation: Generation, profile: Profile, hasOwnProfile: Bool, address: String,
+        since: CalendarSeconds?, explanation: String?
     ) {
         self.name = name
         self.lab = lab
         self.state = state
         self.generation = generation
+        self.profile = profile
+        self.hasOwnProfile = hasOwnProfile
         self.address = address
         self.since = since
         self.explanation = explanation
@@ -126,22 +132,33 @@ public struct LabDraft: Hashable, Sendable {
     public var vcpus: Int
     public var memory: ByteCount
     public var size: Int
+    public var leastReady: Int
+    public var atOnce: Int
     public var grace: Duration
     public var airing: Duration
     public var afterSession: AfterSession
     public init(
-        name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, grace: Duration, airing: Duration = Lab.usualAiring,
-        afterSession: AfterSession
+        name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
+        airing: Duration = Lab.usualAiring, afterSession: AfterSession
     ) {
         self.name = name
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
+        self.leastReady = leastReady
+        self.atOnce = atOnce
         self.grace = grace
         self.airing = airing
         self.afterSession = afterSession
     }
+}
+
+/// What hardware a desktop is to have.
+public enum HardwareChange: Hashable, Sendable {
+    /// What is nil stays as it is.
+    case own(vcpus: Int?, memory: ByteCount?)
+    case asLab
 }
 
 /// What is to change in a lab; nil leaves it as it is. Nothing is checked yet.
@@ -150,17 +167,21 @@ public struct LabChange: Hashable, Sendable {
     public var vcpus: Int?
     public var memory: ByteCount?
     public var size: Int?
+    public var leastReady: Int?
+    public var atOnce: Int?
     public var grace: Duration?
     public var airing: Duration?
     public var afterSession: AfterSession?
     public init(
-        image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, grace: Duration? = nil, airing: Duration? = nil,
-        afterSession: AfterSession? = nil
+        image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, leastReady: Int? = nil, atOnce: Int? = nil,
+        grace: Duration? = nil, airing: Duration? = nil, afterSession: AfterSession? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
+        self.leastReady = leastReady
+        self.atOnce = atOnce
         self.grace = grace
         self.airing = airing
         self.afterSession = afterSession

@@ -49,8 +49,12 @@ public struct LabMessage: Hashable, Sendable, Codable {
     public let vcpus: Int
     /// Bytes a desktop.
     public let memory: Int64
-    /// How many desktops the pool keeps.
+    /// How many desktops the pool keeps at most.
     public let size: Int
+    /// How many of them stand ready beside those in use; 0: as many as the size allows.
+    public let leastReady: Int
+    /// How many of them are made or removed at once; 0: as many as the server allows.
+    public let atOnce: Int
     public let graceSeconds: Int
     /// How long a desktop stays parked before it is let run for a moment; 0: until it is handed out.
     public let airingSeconds: Int
@@ -62,14 +66,16 @@ public struct LabMessage: Hashable, Sendable, Codable {
     public let waiting: Int
 
     public init(
-        name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, airingSeconds: Int, afterSession: String,
-        desktops: [String: Int], waiting: Int
+        name: String, image: String, vcpus: Int, memory: Int64, size: Int, leastReady: Int, atOnce: Int, graceSeconds: Int, airingSeconds: Int,
+        afterSession: String, desktops: [String: Int], waiting: Int
     ) {
         self.name = name
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
+        self.leastReady = leastReady
+        self.atOnce = atOnce
         self.graceSeconds = graceSeconds
         self.airingSeconds = airingSeconds
         self.afterSession = afterSession
@@ -87,6 +93,10 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
     /// Bytes a desktop.
     public let memory: Int64
     public let size: Int
+    /// As in `LabMessage`; absent: 0.
+    public let leastReady: Int?
+    /// As in `LabMessage`; absent: 0.
+    public let atOnce: Int?
     public let graceSeconds: Int
     /// As in `LabMessage`; absent: 600.
     public let airingSeconds: Int?
@@ -94,13 +104,16 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
     public let afterSession: String
 
     public init(
-        name: String, image: String, vcpus: Int, memory: Int64, size: Int, graceSeconds: Int, airingSeconds: Int? = nil, afterSession: String
+        name: String, image: String, vcpus: Int, memory: Int64, size: Int, leastReady: Int? = nil, atOnce: Int? = nil, graceSeconds: Int,
+        airingSeconds: Int? = nil, afterSession: String
     ) {
         self.name = name
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
+        self.leastReady = leastReady
+        self.atOnce = atOnce
         self.graceSeconds = graceSeconds
         self.airingSeconds = airingSeconds
         self.afterSession = afterSession
@@ -113,18 +126,22 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
     public let vcpus: Int?
     public let memory: Int64?
     public let size: Int?
+    public let leastReady: Int?
+    public let atOnce: Int?
     public let graceSeconds: Int?
     public let airingSeconds: Int?
     public let afterSession: String?
 
     public init(
-        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, graceSeconds: Int? = nil, airingSeconds: Int? = nil,
-        afterSession: String? = nil
+        image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, leastReady: Int? = nil, atOnce: Int? = nil,
+        graceSeconds: Int? = nil, airingSeconds: Int? = nil, afterSession: String? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
         self.memory = memory
         self.size = size
+        self.leastReady = leastReady
+        self.atOnce = atOnce
         self.graceSeconds = graceSeconds
         self.airingSeconds = airingSeconds
         self.afterSession = afterSession
@@ -142,14 +159,19 @@ public struct DesktopMessage: Hashable, Sendable, Codable {
     /// Whose it is, while it is leased.
     public let session: Int64?
     public let generation: UInt32
+    /// The hardware that it is to have: vCPUs, and memory in bytes.
+    public let vcpus: Int
+    public let memory: Int64
+    /// Whether that is its own and not its lab's.
+    public let hasOwnHardware: Bool
     public let address: String
     public let since: Moment?
     /// Why it is not ready and what happens next, where the state does not say it.
     public let explanation: String?
 
     public init(
-        name: String, lab: String, state: String, step: String?, session: Int64?, generation: UInt32, address: String, since: Moment?,
-        explanation: String?
+        name: String, lab: String, state: String, step: String?, session: Int64?, generation: UInt32, vcpus: Int, memory: Int64,
+        hasOwnHardware: Bool, address: String, since: Moment?, explanation: String?
     ) {
         self.name = name
         self.lab = lab
@@ -157,10 +179,37 @@ public struct DesktopMessage: Hashable, Sendable, Codable {
         self.step = step
         self.session = session
         self.generation = generation
+        self.vcpus = vcpus
+        self.memory = memory
+        self.hasOwnHardware = hasOwnHardware
         self.address = address
         self.since = since
         self.explanation = explanation
     }
+}
+
+/// `PATCH /api/v1/desktops/{name}`: what hardware the desktop is to have; what is absent stays as it is.
+public struct DesktopChangeMessage: Hashable, Sendable, Codable {
+    public let vcpus: Int?
+    /// Bytes.
+    public let memory: Int64?
+    /// True: its lab's hardware again; then neither of the others is given.
+    public let asLab: Bool?
+    /// True: only tell what it would mean.
+    public let preview: Bool?
+
+    public init(vcpus: Int? = nil, memory: Int64? = nil, asLab: Bool? = nil, preview: Bool? = nil) {
+        self.vcpus = vcpus
+        self.memory = memory
+        self.asLab = asLab
+        self.preview = preview
+    }
+}
+
+/// What a change means, or would mean, one sentence each.
+public struct ConsequencesMessage: Hashable, Sendable, Codable {
+    public let consequences: [String]
+    public init(consequences: [String]) { self.consequences = consequences }
 }
 
 /// A session as a list shows it.

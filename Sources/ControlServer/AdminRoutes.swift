@@ -47,6 +47,7 @@ struct AdminRoutes: Sendable {
         api.delete("labs/:name", use: deleteLab)
         api.get("desktops", use: desktops)
         api.get("desktops/:name", use: explainDesktop)
+        api.patch("desktops/:name", use: changeDesktop)
         api.post("desktops/:name/remake", use: remakeDesktop)
         api.get("seats") { _, _ in try Response(try await seats.seats().map(SeatListMessage.init)) }
         api.post("seats", use: addSeat)
@@ -104,6 +105,14 @@ struct AdminRoutes: Sendable {
     private func explainDesktop(_: Request, _ context: BasicRequestContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
         return try Response(DesktopExplanationMessage(try await administration.explainDesktop(name)))
+    }
+
+    private func changeDesktop(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
+        let untrusted: DesktopChangeMessage = try await request.message(upTo: Self.bodyLimit)
+        let change = try HardwareChange(untrusted)
+        let told = try await administration.changeDesktop(name, change, onlyTell: untrusted.preview ?? false)
+        return try Response(ConsequencesMessage(consequences: told))
     }
 
     private func remakeDesktop(_: Request, _ context: BasicRequestContext) async throws -> Response {

@@ -31,7 +31,7 @@ extension LabMessage {
         let lab = report.lab
         self.init(
             name: lab.name, image: report.image, vcpus: lab.profile.vcpus, memory: lab.profile.memory.rawValue, size: lab.size,
-            graceSeconds: Int(lab.grace.components.seconds), airingSeconds: Int(lab.airing.components.seconds),
+            leastReady: lab.leastReady, atOnce: lab.atOnce, graceSeconds: Int(lab.grace.components.seconds), airingSeconds: Int(lab.airing.components.seconds),
             afterSession: lab.afterSession.rawValue, desktops: report.desktops, waiting: report.waiting)
     }
 }
@@ -41,7 +41,7 @@ extension LabDraft {
         self.init(
             name: try Untrusted.name(untrusted.name, field: "name"), image: try Untrusted.name(untrusted.image, field: "image"),
             vcpus: untrusted.vcpus, memory: ByteCount(rawValue: untrusted.memory), size: untrusted.size,
-            grace: .seconds(untrusted.graceSeconds), airing: untrusted.airingSeconds.map { .seconds($0) } ?? Lab.usualAiring,
+            leastReady: untrusted.leastReady ?? 0, atOnce: untrusted.atOnce ?? 0, grace: .seconds(untrusted.graceSeconds), airing: untrusted.airingSeconds.map { .seconds($0) } ?? Lab.usualAiring,
             afterSession: try Untrusted.afterSession(untrusted.afterSession))
     }
 }
@@ -53,9 +53,24 @@ extension LabChange {
         vcpus = untrusted.vcpus
         memory = untrusted.memory.map { ByteCount(rawValue: $0) }
         size = untrusted.size
+        leastReady = untrusted.leastReady
+        atOnce = untrusted.atOnce
         grace = untrusted.graceSeconds.map { .seconds($0) }
         airing = untrusted.airingSeconds.map { .seconds($0) }
         if let after = untrusted.afterSession { afterSession = try Untrusted.afterSession(after) }
+    }
+}
+
+extension HardwareChange {
+    init(_ untrusted: DesktopChangeMessage) throws(Problem) {
+        let namesHardware = untrusted.vcpus != nil || untrusted.memory != nil
+        switch (untrusted.asLab ?? false, namesHardware) {
+        case (true, false): self = .asLab
+        case (false, true): self = .own(vcpus: untrusted.vcpus, memory: untrusted.memory.map { ByteCount(rawValue: $0) })
+        default:
+            throw Problem.invalid(
+                "asLab", value: "\(untrusted.asLab ?? false)", remedy: "give 'vcpus', 'memory' or both, or 'asLab' alone")
+        }
     }
 }
 
@@ -72,8 +87,8 @@ extension DesktopMessage {
         if case .quarantined(let cause, _) = desktop.state { explanation = explanation ?? cause }
         self.init(
             name: desktop.name, lab: desktop.lab, state: desktop.state.word, step: step, session: session,
-            generation: desktop.generation.rawValue, address: desktop.address, since: desktop.since.map(Moment.init(seconds:)),
-            explanation: explanation)
+            generation: desktop.generation.rawValue, vcpus: desktop.profile.vcpus, memory: desktop.profile.memory.rawValue,
+            hasOwnHardware: desktop.hasOwnProfile, address: desktop.address, since: desktop.since.map(Moment.init(seconds:)), explanation: explanation)
     }
 }
 

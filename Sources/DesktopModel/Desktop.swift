@@ -13,6 +13,8 @@ public struct Desktop: Hashable, Sendable {
     /// What this generation was made from; nil before the first making.
     public var image: ImageVersionID?
     public var profile: Profile?
+    /// The hardware that it is to have instead of its lab's, from its next making on; nil where it is to have its lab's.
+    public var ownProfile: Profile?
     /// The checkpoint that this generation was restored from; nil where it was booted.
     public var checkpoint: CheckpointID?
     /// SHA-256 of the certificate that its RDP server showed in this generation, 32 bytes; nil until then.
@@ -24,7 +26,7 @@ public struct Desktop: Hashable, Sendable {
 
     public init(
         id: DesktopID, lab: LabID, number: Int, name: String, place: Place, generation: Generation = .none, state: DesktopState = .empty,
-        image: ImageVersionID? = nil, profile: Profile? = nil, checkpoint: CheckpointID? = nil,
+        image: ImageVersionID? = nil, profile: Profile? = nil, ownProfile: Profile? = nil, checkpoint: CheckpointID? = nil,
         fingerprint: [UInt8]? = nil, password: String? = nil, failure: Failure? = nil
     ) {
         self.id = id
@@ -36,6 +38,7 @@ public struct Desktop: Hashable, Sendable {
         self.state = state
         self.image = image
         self.profile = profile
+        self.ownProfile = ownProfile
         self.checkpoint = checkpoint
         self.fingerprint = fingerprint
         self.password = password

@@ -23,8 +23,12 @@ public struct Lab: Hashable, Sendable {
     public var name: String
     public var image: ImageVersionID
     public var profile: Profile
-    /// How many desktops the pool keeps, leased ones included.
+    /// How many desktops the pool keeps at most, leased ones included; so many are promised memory and disk.
     public var size: Int
+    /// How many of them stand ready beside those in use, while the size allows it; zero: as many as the size allows.
+    public var leastReady: Int
+    /// How many of them are made or removed at once; zero: as many as the server allows over all labs.
+    public var atOnce: Int
     /// How long a session whose link is lost is kept for its seat.
     public var grace: Duration
     /// How long a desktop stays parked before it is let run for a moment, so that it answers as at first; zero: until it is handed out.
@@ -34,14 +38,16 @@ public struct Lab: Hashable, Sendable {
     public var afterSession: AfterSession
 
     public init(
-        id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = Self.usualAiring,
-        afterSession: AfterSession
+        id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
+        airing: Duration = Self.usualAiring, afterSession: AfterSession
     ) {
         self.id = id
         self.name = name
         self.image = image
         self.profile = profile
         self.size = size
+        self.leastReady = leastReady
+        self.atOnce = atOnce
         self.grace = grace
         self.airing = airing
         self.afterSession = afterSession

@@ -40,23 +40,23 @@ extension DesktopStore {
 
     /// Keeps a new lab and gives it its number. `taken` where another lab has the name, `unknown` where there is no such image version.
     public func addLab(
-        name: String, image: ImageVersionID, profile: Profile, size: Int, grace: Duration, airing: Duration = Lab.usualAiring,
-        afterSession: AfterSession
+        name: String, image: ImageVersionID, profile: Profile, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
+        airing: Duration = Lab.usualAiring, afterSession: AfterSession
     ) async throws(StoreError) -> Lab {
         let missing = StoreError.unknown(kind: "image version", id: String(image.rawValue))
         return try await write(disagreement: missing, taken: .taken(kind: "lab", name: name)) { db in
             try db.execute(
                 sql: """
-                    INSERT INTO lab (name, image_version, vcpus, memory, size, grace_nanoseconds, airing_nanoseconds, after_session)
-                        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO lab (name, image_version, vcpus, memory, size, least_ready, at_once, grace_nanoseconds, airing_nanoseconds,
+                        after_session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    name, image.rawValue, profile.vcpus, profile.memory.rawValue, size, grace.nanoseconds, airing.nanoseconds,
-                    afterSession.rawValue,
+                    name, image.rawValue, profile.vcpus, profile.memory.rawValue, size, leastReady, atOnce, grace.nanoseconds,
+                    airing.nanoseconds, afterSession.rawValue,
                 ])
             return Lab(
                 id: LabID(rawValue: db.lastInsertedRowID), name: name, image: image, profile: profile, size: size,
-                grace: .nanoseconds(grace.nanoseconds), airing: .nanoseconds(airing.nanoseconds), afterSession: afterSession)
+                leastReady: leastReady, atOnce: atOnce, grace: .nanoseconds(grace.nanoseconds), airing: .nanoseconds(airing.nanoseconds), afterSession: afterSession)
         }
     }
 
@@ -66,14 +66,24 @@ extension DesktopStore {
         try await write(disagreement: missing, taken: .taken(kind: "lab", name: lab.name)) { db in
             try db.execute(
                 sql: """
-                    UPDATE lab SET name = ?, image_version = ?, vcpus = ?, memory = ?, size = ?, grace_nanoseconds = ?, airing_nanoseconds = ?,
-                        after_session = ? WHERE id = ?
+                    UPDATE lab SET name = ?, image_version = ?, vcpus = ?, memory = ?, size = ?, least_ready = ?, at_once = ?, grace_nanoseconds = ?,
+                        airing_nanoseconds = ?, after_session = ? WHERE id = ?
                     """,
                 arguments: [
-                    lab.name, lab.image.rawValue, lab.profile.vcpus, lab.profile.memory.rawValue, lab.size, lab.grace.nanoseconds,
-                    lab.airing.nanoseconds, lab.afterSession.rawValue, lab.id.rawValue,
+                    lab.name, lab.image.rawValue, lab.profile.vcpus, lab.profile.memory.rawValue, lab.size, lab.leastReady, lab.atOnce,
+                    lab.grace.nanoseconds, lab.airing.nanoseconds, lab.afterSession.rawValue, lab.id.rawValue,
                 ])
             guard db.changesCount == 1 else { throw StoreError.unknown(kind: "lab", id: String(lab.id.rawValue)) }
+        }
+    }
+
+    /// The hardware that a desktop is to have instead of its lab's; nil: its lab's. `unknown` where there is no such desktop.
+    public func setOwnProfile(of desktop: DesktopID, to own: Profile?) async throws(StoreError) {
+        try await write { db in
+            try db.execute(
+                sql: "UPDATE desktop SET own_vcpus = ?, own_memory = ? WHERE id = ?",
+                arguments: [own?.vcpus, own?.memory.rawValue, desktop.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "desktop", id: String(desktop.rawValue)) }
         }
     }
 

@@ -7,7 +7,7 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing]
+    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes]
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
@@ -57,6 +57,17 @@ struct StoreMigration: Sendable {
     /// How long desktops of a lab stay parked before they are aired.
     static let airing = StoreMigration(name: "7-airing") {
         try $0.execute(sql: "ALTER TABLE lab ADD COLUMN airing_nanoseconds INTEGER NOT NULL DEFAULT 600000000000")
+    }
+
+    /// How many of a lab's desktops stand ready and are made at once, and the hardware of desktops that have their own.
+    static let sizes = StoreMigration(name: "8-sizes") {
+        try $0.execute(
+            sql: """
+                ALTER TABLE lab ADD COLUMN least_ready INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE lab ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE desktop ADD COLUMN own_vcpus INTEGER;
+                ALTER TABLE desktop ADD COLUMN own_memory INTEGER CHECK ((own_memory IS NULL) = (own_vcpus IS NULL));
+                """)
     }
 
     /// Everything that the first version keeps.

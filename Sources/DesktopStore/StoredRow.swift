@@ -99,19 +99,23 @@ extension StoredRow {
         Lab(
             id: LabID(rawValue: try integer("id")), name: try text("name"), image: ImageVersionID(rawValue: try integer("image_version")),
             profile: Profile(vcpus: try number("vcpus"), memory: try byteCount("memory")), size: try number("size"),
-            grace: .nanoseconds(try integer("grace_nanoseconds")), airing: .nanoseconds(try integer("airing_nanoseconds")),
+            leastReady: try number("least_ready"), atOnce: try number("at_once"), grace: .nanoseconds(try integer("grace_nanoseconds")), airing: .nanoseconds(try integer("airing_nanoseconds")),
             afterSession: try word("after_session"))
     }
 
     func desktop() throws(StoreError) -> Desktop {
-        var profile: Profile?
-        if let memory = try optionalInteger("memory") { profile = Profile(vcpus: try number("vcpus"), memory: ByteCount(rawValue: memory)) }
-        return Desktop(
+        Desktop(
             id: DesktopID(rawValue: try number("id")), lab: LabID(rawValue: try integer("lab")), number: try number("number"),
             name: try text("name"), place: Place(rawValue: try number("place")), generation: Generation(rawValue: try number("generation")),
-            state: try desktopState(), image: try optionalInteger("image_version").map { ImageVersionID(rawValue: $0) }, profile: profile,
+            state: try desktopState(), image: try optionalInteger("image_version").map { ImageVersionID(rawValue: $0) },
+            profile: try profile("vcpus", "memory"), ownProfile: try profile("own_vcpus", "own_memory"),
             checkpoint: try optionalInteger("checkpoint") == nil ? nil : CheckpointID(rawValue: try number("checkpoint")),
             fingerprint: try optionalBytes("fingerprint", count: 32), password: try optionalText("password"), failure: try failure())
+    }
+
+    private func profile(_ vcpus: String, _ memory: String) throws(StoreError) -> Profile? {
+        guard try optionalInteger(memory) != nil else { return nil }
+        return Profile(vcpus: try number(vcpus), memory: try byteCount(memory))
     }
 
     func checkpoint() throws(StoreError) -> Checkpoint {

@@ -16,6 +16,8 @@ extension World {
         for lab in Set(all.map(\.lab)) {
             let ready = all.filter { $0.lab == lab && $0.state == .ready }.sorted { $0.number < $1.number }
             require(room.desktops.ready(in: lab).map(\.id) == ready.map(\.id), "the ready desktops are counted wrong")
+            let busy = all.count { $0.lab == lab && ["leased", "quarantined"].contains($0.state.word) }
+            require(room.desktops.busy(in: lab) == busy, "those that nobody can be given are counted wrong")
             require(room.desktops.count(in: lab) == all.count { $0.lab == lab }, "the desktops of a lab are counted wrong")
         }
         let works = room.works.map { $0 }

@@ -63,16 +63,16 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
 
     @Test func theRoomAndItsPartsReadBack() throws {
         let lab = LabMessage(
-            name: "room1", image: "debian-desktop-1", vcpus: 1, memory: 512 << 20, size: 2, graceSeconds: 60, airingSeconds: 600,
-            afterSession: "shut-down", desktops: ["ready": 1, "leased": 1], waiting: 0)
+            name: "room1", image: "debian-desktop-1", vcpus: 1, memory: 512 << 20, size: 2, leastReady: 1, atOnce: 0, graceSeconds: 60,
+            airingSeconds: 600, afterSession: "shut-down", desktops: ["ready": 1, "leased": 1], waiting: 0)
         try expectRoundTrip(
             RoomMessage(
                 labs: [lab], memory: .init(total: 4 << 30, forDesktops: 3 << 30, promised: 1 << 30), disk: .init(free: 5, total: nil),
                 seatsPresent: 1, seats: 2, troubles: ["the disk is full"]))
         try expectRoundTrip(
             DesktopMessage(
-                name: "room1-1", lab: "room1", state: "leased", step: nil, session: 12, generation: 3, address: "10.77.0.2",
-                since: Moment(seconds: 5), explanation: nil))
+                name: "room1-1", lab: "room1", state: "leased", step: nil, session: 12, generation: 3, vcpus: 2, memory: 1 << 30,
+                hasOwnHardware: true, address: "10.77.0.2", since: Moment(seconds: 5), explanation: nil))
         try expectRoundTrip(
             SessionMessage(
                 id: 1, seat: "pi-07", desktop: "room1-1", began: Moment(seconds: 1), ended: Moment(seconds: 2), reason: "log-off",

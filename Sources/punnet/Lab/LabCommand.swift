@@ -7,12 +7,13 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [LabCreate.self, LabSet.self, LabList.self, LabDelete.self])
 
     static func table(_ labs: [LabMessage]) -> String {
-        var table = TextTable("LAB", "IMAGE", "SIZE", "VCPUS", "MEMORY", "GRACE", "AIRED EVERY", "AFTER SESSION", "DESKTOPS", "WAITING")
+        var table = TextTable("LAB", "IMAGE", "SIZE", "READY", "AT ONCE", "VCPUS", "MEMORY", "GRACE", "AIRED EVERY", "AFTER SESSION", "DESKTOPS", "WAITING")
         for lab in labs {
             let order = ["ready", "leased", "preparing", "retiring", "quarantined", "empty"]
             let desktops = order.compactMap { state in lab.desktops[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil } }
             table.add(
-                lab.name, lab.image, "\(lab.size)", "\(lab.vcpus)", Bytes.format(lab.memory), Seconds.format(lab.graceSeconds),
+                lab.name, lab.image, "\(lab.size)", lab.leastReady > 0 ? "\(lab.leastReady)" : "all", lab.atOnce > 0 ? "\(lab.atOnce)" : "as many as can be",
+                "\(lab.vcpus)", Bytes.format(lab.memory), Seconds.format(lab.graceSeconds),
                 lab.airingSeconds > 0 ? Seconds.format(lab.airingSeconds) : "never", lab.afterSession, desktops.joined(separator: ", "), lab.waiting > 0 ? "\(lab.waiting)" : "")
         }
         return table.text(otherwise: "No lab yet: 'punnet lab create' makes one.")
@@ -32,6 +33,30 @@ struct LabCommand: AsyncParsableCommand {
 enum AfterSession: String, ExpressibleByArgument, CaseIterable {
     case claimAgain = "claim-again"
     case shutDown = "shut-down"
+}
+
+/// How many desktops of a lab stand ready, and how many are made at once, where it is named.
+struct PoolOptions: ParsableArguments {
+    @Option(
+        name: .customLong("ready"),
+        help: ArgumentHelp(
+            "How many desktops stand ready beside those in use, while the size allows it; 'all': as many as the size allows.",
+            valueName: "number|all"),
+        transform: { try number($0, or: "all") })
+    var ready: Int?
+
+    @Option(
+        name: .customLong("at-once"),
+        help: ArgumentHelp("How many desktops of the lab are made at once; 'any': as many as the server allows.", valueName: "number|any"),
+        transform: { try number($0, or: "any") })
+    var atOnce: Int?
+
+    /// A number from 1, or the word, which is zero.
+    private static func number(_ text: String, or word: String) throws -> Int {
+        if text == word { return 0 }
+        guard let number = Int(text), number > 0 else { throw ValidationError("'\(text)' is neither a number from 1 nor '\(word)'.") }
+        return number
+    }
 }
 
 /// How often parked desktops are aired, where it is named.

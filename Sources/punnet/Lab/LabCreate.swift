@@ -12,8 +12,10 @@ struct LabCreate: ControlCommand {
     @Option(help: "The image, for its newest version, or IMAGE-VERSION.")
     var image: String
 
-    @Option(help: "How many desktops the lab keeps, leased ones included.")
+    @Option(help: "How many desktops the lab keeps at most, leased ones included.")
     var size: Int
+
+    @OptionGroup var pool: PoolOptions
 
     @Option(help: ArgumentHelp("Memory of each desktop, such as 512MiB or 1.5GiB.", valueName: "amount"), transform: LabCommand.memory)
     var memory: Int64 = 512 << 20
@@ -35,8 +37,8 @@ struct LabCreate: ControlCommand {
 
     func perform(_ client: ControlClient) async throws {
         let draft = LabDraftMessage(
-            name: name, image: image, vcpus: vcpus, memory: memory, size: size, graceSeconds: grace, airingSeconds: airing.seconds,
-            afterSession: after.rawValue)
+            name: name, image: image, vcpus: vcpus, memory: memory, size: size, leastReady: pool.ready, atOnce: pool.atOnce,
+            graceSeconds: grace, airingSeconds: airing.seconds, afterSession: after.rawValue)
         let lab: LabMessage = try await client.post("labs", draft)
         try show(lab) { "Lab \($0.name) is made: \($0.size) desktops of \($0.image), \(Bytes.format($0.memory)) each, are being prepared." }
     }

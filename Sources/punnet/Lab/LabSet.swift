@@ -12,8 +12,10 @@ struct LabSet: ControlCommand {
     @Option(help: "The image, for its newest version, or IMAGE-VERSION.")
     var image: String?
 
-    @Option(help: "How many desktops the lab keeps, leased ones included.")
+    @Option(help: "How many desktops the lab keeps at most, leased ones included.")
     var size: Int?
+
+    @OptionGroup var pool: PoolOptions
 
     @Option(help: ArgumentHelp("Memory of each desktop, such as 512MiB or 1.5GiB.", valueName: "amount"), transform: LabCommand.memory)
     var memory: Int64?
@@ -34,16 +36,18 @@ struct LabSet: ControlCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
-        if image == nil, size == nil, memory == nil, vcpus == nil, grace == nil, airing.seconds == nil, after == nil {
+        if image == nil, size == nil, memory == nil, vcpus == nil, grace == nil, airing.seconds == nil, after == nil, pool.ready == nil,
+            pool.atOnce == nil
+        {
             throw ValidationError(
-                "Nothing to change: name at least one of --image, --size, --memory, --vcpus, --grace, --air-every and --after.")
+                "Nothing to change: name at least one of --image, --size, --ready, --at-once, --memory, --vcpus, --grace, --air-every and --after.")
         }
     }
 
     func perform(_ client: ControlClient) async throws {
         let change = LabChangeMessage(
-            image: image, vcpus: vcpus, memory: memory, size: size, graceSeconds: grace, airingSeconds: airing.seconds,
-            afterSession: after?.rawValue)
+            image: image, vcpus: vcpus, memory: memory, size: size, leastReady: pool.ready, atOnce: pool.atOnce, graceSeconds: grace,
+            airingSeconds: airing.seconds, afterSession: after?.rawValue)
         let lab: LabMessage = try await client.patch("labs/\(ControlClient.part(name))", change)
         try show(lab) { LabCommand.table([$0]) }
     }

@@ -1,0 +1,64 @@
+import DesktopModel
+import DesktopStore
+
+/// What each lab is to have now: how many desktops, of what hardware, and how many of them are made at once.
+extension Room {
+    /// How many desktops a lab is to have now, at most its size: those that nobody can be given soon, and beside them as many as it keeps ready,
+    /// or as are waited for.
+    func wanted(in lab: Lab) -> Int {
+        guard lab.leastReady > 0 else { return lab.size }
+        return min(lab.size, desktops.busy(in: lab.id) + max(lab.leastReady, lines[lab.id, default: []].count))
+    }
+
+    /// After a desktop of the lab was leased or is waited for: others may have to be made, where not all of its size stand ready anyway.
+    mutating func follow(_ lab: LabID) {
+        if labs[lab].map({ $0.leastReady > 0 }) ?? false { fill() }
+    }
+
+    /// The hardware that a desktop is to have when it is made next.
+    func profile(for desktop: Desktop) -> Profile? { desktop.ownProfile ?? labs[desktop.lab]?.profile }
+
+    /// Whether one more desktop of a lab may be made or removed beside those that are; else, how many those are.
+    func mayBegin(in lab: Lab) -> Result<Void, Hindrance> {
+        guard underWay < settings.atOnce else { return .failure(.othersFirst(underWay)) }
+        guard lab.atOnce > 0 else { return .success(()) }
+        let mine = desktops.underWay.count { desktops[$0]?.lab == lab.id }
+        return mine < lab.atOnce ? .success(()) : .failure(.othersFirst(mine))
+    }
+
+    // MARK: A desktop with hardware of its own
+
+    /// What it would mean that a desktop is to have this hardware, one sentence each. Refused where it is not possible.
+    func consequences(of wished: Profile, for desktop: Desktop) throws(BrokerError) -> [String] {
+        guard let lab = labs[desktop.lab] else { throw .unknownDesktop(desktop.name) }
+        let image = try image(lab.image)
+        try check(wished, image)
+        try admit(wished, for: desktop)
+        guard wished != profile(for: desktop) else { return ["It is so already; nothing changes"] }
+        var told: [String] = []
+        switch desktop.state {
+        case .leased(let session):
+            told.append("Session \(session) goes on; \(desktop.name) has \(wished.text) from its next making on")
+        case .ready, .preparing: told.append("\(desktop.name) is thrown away and made anew with \(wished.text)")
+        case .empty, .retiring, .quarantined: told.append("\(desktop.name) has \(wished.text) from its next making on")
+        }
+        if settings.usesCheckpoints, image.hasGuest, checkpoint(of: image.id, wished) == nil {
+            told.append(
+                "No desktop of this image has had that hardware yet: it is booted and frozen first, which takes one boot more, and up to "
+                    + "\(Self.diskNeeded(byMemoryOf: wished)) of disk while that is being done")
+        }
+        return told
+    }
+
+    mutating func ownProfileChanged(_ id: DesktopID, _ own: Profile?) {
+        desktops[id]?.ownProfile = own
+        dropCheckpoints()
+        capacity = nil
+        fill()
+    }
+}
+
+extension Profile {
+    /// `2 vCPUs and 1 GiB`.
+    var text: String { "\(vcpus) \(vcpus == 1 ? "vCPU" : "vCPUs") and \(memory)" }
+}

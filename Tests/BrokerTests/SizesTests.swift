@@ -1,0 +1,191 @@
+import DesktopModel
+import DesktopStore
+import Hypervisor
+import Testing
+
+@testable import Broker
+
+/// How many desktops a lab is to have, of what hardware, and how many of them are made at once.
+struct SizesTests {
+    private let world: World
+    private let lab: Lab
+
+    init() async throws {
+        world = try World()
+        lab = try await world.furnish(size: 4, memory: .mebibytes(256), hasGuest: true)[0]
+    }
+
+    /// A room at rest, its lab changed before.
+    private func atRest(_ change: (inout Lab) -> Void = { _ in }) async throws -> History {
+        var changed = lab
+        change(&changed)
+        try await world.store.updateLab(changed)
+        var history = try await History(world)
+        try await history.settle()
+        return history
+    }
+
+    private func give(_ id: DesktopID, _ own: Profile?, _ history: inout History) async throws {
+        try await world.store.setOwnProfile(of: id, to: own)
+        history.take(.ownProfileChanged(id, own))
+        try await history.settle()
+    }
+
+    // MARK: How many
+
+    @Test func asManyStandReadyAsTheLabSaysBesideThoseInUse() async throws {
+        var history = try await atRest { $0.leastReady = 1 }
+        #expect(history.states() == ["ready"])
+        let seats = try await world.addSeats(4, lab: lab)
+        for seat in seats { history.take(.seatChanged(seat, RoomSeat(name: "\(seat)", lab: lab.id, isPresent: true))) }
+        var sessions: [SessionID] = []
+        for (number, seat) in seats.enumerated() {
+            let claim = history.claim(seat)
+            try await history.settle()
+            sessions.append(try #require(history.session(from: claim)))
+            let states = history.states()
+            #expect(states.count { $0 == "leased" } == number + 1)
+            #expect(states.count { $0 == "ready" } == min(1, 3 - number), "its size is the most")
+        }
+        for session in sessions {
+            history.take(.end(session, .logOff))
+            try await history.settle()
+        }
+        #expect(history.states() == ["ready"])
+        #expect(world.domains.count == 2, "one of them is somebody else's")
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func whoeverWaitsIsServedThoughFewerStandReady() async throws {
+        var history = try await atRest { $0.leastReady = 1 }
+        let seats = try await world.addSeats(4, lab: lab)
+        for seat in seats { history.take(.seatChanged(seat, RoomSeat(name: "\(seat)", lab: lab.id, isPresent: true))) }
+        // All at once: one is given a desktop, three wait, and each is offered one.
+        for seat in seats { history.claim(seat) }
+        while !history.states().allSatisfy({ ["ready", "leased"].contains($0) }) || history.states().count < 4 {
+            try await history.doEffect(try #require(history.possible.first))
+        }
+        #expect(Set(history.told.compactMap { if case .offer = $0.1 { $0.0 } else { nil } }) == Set(seats.dropFirst()))
+        for seat in seats.dropFirst() { history.claim(seat) }
+        try await history.settle()
+        #expect(history.states() == ["leased", "leased", "leased", "leased"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func whatIsInQuarantineCountsNotAsReady() async throws {
+        var history = try await atRest { $0.leastReady = 2 }
+        let first = try history.room.desktop(named: "room1-1").id
+        history.take(.remake(first))
+        while try history.room.desktop(named: "room1-1").state.word != "quarantined" {
+            let making = history.pending.firstIndex { if case .step(first, _, let step) = $0, step.kind != .removal { true } else { false } }
+            if let making { history.failEffect(making) } else { try await history.doEffect(try #require(history.possible.first)) }
+        }
+        history.room.works[first]?.retryAt = nil
+        try await history.settle()
+        #expect(history.states().sorted() == ["quarantined", "ready", "ready"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func aLabHasNoMoreMadeAtOnceThanItSays() async throws {
+        var history = try await atRest { $0.size = 0 }
+        var one = lab
+        one.atOnce = 1
+        history.take(.labChanged(one))
+        var most = 0
+        while let next = history.possible.first {
+            try await history.doEffect(next)
+            most = max(most, history.room.underWay)
+        }
+        #expect(most == 1)
+        #expect(history.states() == ["ready", "ready", "ready", "ready"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    // MARK: Hardware of a desktop's own
+
+    private let own = Profile(vcpus: 2, memory: .mebibytes(384))
+
+    @Test func aDesktopIsMadeAnewWithHardwareOfItsOwnAndTheOthersStay() async throws {
+        var history = try await atRest()
+        let desktop = try history.room.desktop(named: "room1-2")
+        let others = history.room.desktops.values.filter { $0.id != desktop.id }
+        let told = try history.room.consequences(of: own, for: desktop)
+        #expect(
+            told == [
+                "room1-2 is thrown away and made anew with 2 vCPUs and 384 MiB",
+                "No desktop of this image has had that hardware yet: it is booted and frozen first, which takes one boot more, and up to 416 MiB of "
+                    + "disk while that is being done",
+            ])
+        try await give(desktop.id, own, &history)
+        #expect(history.states() == ["ready", "ready", "ready", "ready"])
+        #expect(history.room.desktops[desktop.id]?.profile == own)
+        #expect(history.room.desktops.values.filter { $0.id != desktop.id }.sorted { $0.id < $1.id } == others.sorted { $0.id < $1.id })
+        #expect(history.room.checkpoints.count == 2)
+        // A start of the daemon changes nothing.
+        try await history.crash()
+        try await history.settle()
+        #expect(history.room.desktops[desktop.id]?.ownProfile == own)
+        #expect(history.states() == ["ready", "ready", "ready", "ready"])
+        // And back: its lab's checkpoint is there, its own goes.
+        let back = try history.room.consequences(of: lab.profile, for: try #require(history.room.desktops[desktop.id]))
+        #expect(back == ["room1-2 is thrown away and made anew with 1 vCPU and 256 MiB"])
+        try await give(desktop.id, nil, &history)
+        #expect(history.room.desktops[desktop.id]?.profile == lab.profile)
+        #expect(history.room.checkpoints.count == 1 && world.checkpoints.count == 1)
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func aSessionGoesOnAndItsDesktopHasTheHardwareAfterwards() async throws {
+        var history = try await atRest()
+        let seat = try await world.addSeats(1, lab: lab)[0]
+        history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: lab.id, isPresent: true)))
+        let claim = history.claim(seat)
+        try await history.settle()
+        let session = try #require(history.session(from: claim))
+        let desktop = try #require(history.room.sessions[session]?.session.desktop)
+        let told = try history.room.consequences(of: own, for: try #require(history.room.desktops[desktop]))
+        #expect(told.first == "Session \(session) goes on; room1-1 has 2 vCPUs and 384 MiB from its next making on")
+        try await give(desktop, own, &history)
+        #expect(history.room.desktops[desktop]?.state == .leased(session))
+        history.take(.end(session, .logOff))
+        try await history.settle()
+        #expect(history.room.desktops[desktop]?.profile == own && history.room.desktops[desktop]?.state == .ready)
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func whatHasHardwareOfItsOwnGoesLast() async throws {
+        var history = try await atRest()
+        let desktop = try history.room.desktop(named: "room1-4")
+        try await give(desktop.id, own, &history)
+        var smaller = lab
+        smaller.size = 1
+        history.take(.labChanged(smaller))
+        try await history.settle()
+        #expect(history.room.desktops.values.map(\.name) == ["room1-4"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func hardwareThatTheServerHasNoMemoryForIsRefusedWithWhatIsLeft() async throws {
+        let history = try await atRest()
+        let desktop = try history.room.desktop(named: "room1-2")
+        let left = ByteCount.mebibytes(6 * 1024 - 2 * 1024 - 160 - 256) - Room.memoryNeeded(by: lab.profile) * 4
+        let much = Profile(vcpus: 1, memory: .gibibytes(3))
+        let more = Room.memoryNeeded(by: much) - Room.memoryNeeded(by: lab.profile)
+        #expect(
+            throws: BrokerError.invalid(
+                field: "memory", value: "3 GiB",
+                remedy: "it takes \(more) more than now, and the server has \(left) left beside what its labs are to have")
+        ) { try history.room.consequences(of: much, for: desktop) }
+        #expect(throws: BrokerError.self) { try history.room.consequences(of: Profile(vcpus: 33, memory: .mebibytes(256)), for: desktop) }
+        #expect(throws: BrokerError.self) { try history.room.consequences(of: Profile(vcpus: 1, memory: .mebibytes(128)), for: desktop) }
+    }
+
+    @Test func whatADesktopHasOfItsOwnIsLessForItsLabAndForOthers() async throws {
+        var history = try await atRest()
+        let before = try #require(history.room.holds(of: lab.profile, try history.room.image(lab.image), inPlaceOf: lab.id)).desktops
+        try await give(try history.room.desktop(named: "room1-2").id, Profile(vcpus: 1, memory: .gibibytes(1)), &history)
+        // Three times its lab's 256 MiB more.
+        let after = try #require(history.room.holds(of: lab.profile, try history.room.image(lab.image), inPlaceOf: lab.id)).desktops
+        #expect(before - after == 3)
+    }
+}
