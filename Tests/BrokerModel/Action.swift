@@ -23,6 +23,10 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     case remake(Int)
     case resize(lab: Int, Int)
     case refit(lab: Int, image: Int, mebibytes: Int)
+    /// How many of a lab's desktops stand ready, and are made at once.
+    case pace(lab: Int, ready: Int, atOnce: Int)
+    /// A desktop is to have so much memory of its own; none: its lab's.
+    case own(desktop: Int, mebibytes: Int?)
     case addLab(size: Int)
     case deleteLab(Int)
     case faults(failures: Bool, lies: Bool, silences: Bool, hangs: Bool)
@@ -61,6 +65,8 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case .remake(let desktop): "remake(\(desktop))"
         case .resize(let lab, let size): "resize(lab \(lab), \(size))"
         case .refit(let lab, let image, let mebibytes): "refit(lab \(lab), image \(image), \(mebibytes) MiB)"
+        case .pace(let lab, let ready, let atOnce): "pace(lab \(lab), \(ready) ready, \(atOnce) at once)"
+        case .own(let desktop, let mebibytes): "own(desktop \(desktop), \(mebibytes.map { "\($0) MiB" } ?? "as its lab"))"
         case .addLab(let size): "addLab(size \(size))"
         case .deleteLab(let lab): "deleteLab(\(lab))"
         case .faults(let failures, let lies, let silences, let hangs):
@@ -89,9 +95,11 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case 695..<730: return .guestEnds(number, one(of: [.shutDown, .crashed]))
         case 730..<740: return .guestHangs(number)
         case 740..<755: return .endFromOutside(number)
-        case 755..<775: return .foreignComes(mebibytes: one(of: [128, 512, 1_024]))
-        case 775..<785: return .foreignGoes(number)
+        case 755..<768: return .foreignComes(mebibytes: one(of: [128, 512, 1_024]))
+        case 768..<775: return .foreignGoes(number)
         case 785..<795: return .remake(number)
+        case 775..<780: return .pace(lab: number, ready: Int.random(in: 0...2, using: &random), atOnce: Int.random(in: 0...1, using: &random))
+        case 780..<785: return .own(desktop: number, mebibytes: one(of: [512, 640, nil]))
         case 795..<820: return .resize(lab: number, Int.random(in: 0...4, using: &random))
         case 820..<832: return .refit(lab: number, image: Int.random(in: 0...1, using: &random), mebibytes: one(of: [512, 512, 640]))
         case 832..<842: return .addLab(size: Int.random(in: 1...2, using: &random))

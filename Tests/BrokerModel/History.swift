@@ -138,6 +138,13 @@ final class History {
             guard let name = pick(number, watch.labs())?.name else { return }
             let change = LabChange(image: Template.images[image], memory: .mebibytes(Int64(mebibytes)))
             begin { _ = try? await $0.administration.changeLab(name, change) }
+        case .pace(let number, let ready, let atOnce):
+            guard let name = pick(number, watch.labs())?.name else { return }
+            begin { _ = try? await $0.administration.changeLab(name, LabChange(leastReady: ready, atOnce: atOnce)) }
+        case .own(let number, let mebibytes):
+            guard let name = pick(number, watch.desktops().map(\.name)) else { return }
+            let change = mebibytes.map { HardwareChange.own(vcpus: nil, memory: .mebibytes(Int64($0))) } ?? .asLab
+            begin { _ = try? await $0.administration.changeDesktop(name, change, onlyTell: false) }
         case .addLab(let size):
             labsAdded += 1
             let draft = Self.draft("spare\(labsAdded)", size: size)

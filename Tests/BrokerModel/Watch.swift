@@ -284,7 +284,7 @@ final class Watch: Sendable {
     /// longer than an airing may take.
     func unfinished(at now: SimulatedClock.Instant) -> String? {
         let desktops = desktops()
-        let wanted = labs().reduce(0) { $0 + $1.size }
+        let wanted = count("SELECT coalesce(sum(iif(least_ready = 0, size, min(size, least_ready))), 0) FROM lab")
         guard let server = server.withLock({ $0 }) else { return nil }
         let ours = domains.filter { $0.key.installation == Self.installation }
         let aired = memory.withLock { $0.aired }.flatMap { $0.at.advanced(by: settings.airingDeadline) >= now ? $0.uuid : nil }
@@ -301,8 +301,9 @@ final class Watch: Sendable {
         guard lying == known else { return "checkpoints \(lying.sorted()) lie there, and \(known.sorted()) are needed" }
         let outdated = count(
             "SELECT count(*) FROM desktop JOIN lab ON lab.id = desktop.lab "
-                + "WHERE desktop.image_version != lab.image_version OR desktop.memory != lab.memory OR desktop.vcpus != lab.vcpus")
-        return outdated == 0 ? nil : "\(outdated) desktops are not of their lab's image and profile: \(desktops)"
+                + "WHERE desktop.image_version != lab.image_version OR desktop.memory != coalesce(own_memory, lab.memory) "
+                + "OR desktop.vcpus != coalesce(own_vcpus, lab.vcpus)")
+        return outdated == 0 ? nil : "\(outdated) desktops are not of their lab's image and the profile that they are to have: \(desktops)"
     }
 
     /// What must hold of all that was written.
