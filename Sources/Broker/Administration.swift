@@ -58,8 +58,25 @@ public final class Administration: Sendable {
                     blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
                     diskSize: files.diskSize, minimumMemory: folder.minimumMemory, hasGuest: folder.hasGuest))
         }
-        await broker.deliver(.imageAdded(image))
+        await broker.deliver(.imageIs(image))
         return image
+    }
+
+    /// Accepts that all desktops of an image have one identity, so that they are restored though it lacks the package punnet-guest; or refuses it
+    /// again, which is so for desktops made from then on.
+    public func changeImage(_ name: String, sharesIdentity: Bool) async throws(BrokerError) -> ImageVersion {
+        try await inTurn { () async throws(BrokerError) in
+            var image = try await self.broker.room.image(named: name)
+            guard !image.hasGuest || !sharesIdentity else {
+                throw .invalid(
+                    field: "shared identity", value: name, remedy: "leave it: each of its desktops has an identity of its own, by its package punnet-guest")
+            }
+            image.sharesIdentity = sharesIdentity
+            let changed = image
+            try await stored { () async throws(StoreError) in try await self.store.setSharedIdentity(of: changed.id, to: sharesIdentity) }
+            await self.broker.deliver(.imageIs(changed))
+            return changed
+        }
     }
 
     // MARK: Labs

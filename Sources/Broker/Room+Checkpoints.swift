@@ -9,7 +9,7 @@ extension Room {
 
     /// How the next desktop of this image and profile is made, or what it waits for.
     func making(of image: ImageVersion, _ profile: Profile) -> Result<Making, Hindrance> {
-        guard settings.usesCheckpoints, image.hasGuest else { return .success(.boot) }
+        guard settings.usesCheckpoints, image.mayBeRestored else { return .success(.boot) }
         guard let checkpoint = checkpoint(of: image.id, profile) else { return .success(.checkpoint(nextCheckpoint)) }
         switch checkpoint.state {
         case .making: return .failure(.checkpointFirst(byDesktop: desktop(at: .checkpoint(checkpoint.id))))
@@ -40,8 +40,7 @@ extension Room {
     func steps(of desktop: Desktop) -> [PreparationStep] {
         switch works[desktop.id]?.making {
         case .checkpoint: [.overlay, .domain, .readiness, .freezing]
-        case .restore: [.overlay, .domain, .identity, .readiness, .parking]
-        case .boot, nil:
+        case .restore, .boot, nil:
             desktop.image.flatMap { images[$0] }?.hasGuest == true
                 ? [.overlay, .domain, .identity, .readiness, .parking] : [.overlay, .domain, .readiness, .parking]
         }
@@ -167,9 +166,10 @@ extension Room {
         }
     }
 
-    /// Whether a desktop may be made of this image and profile.
+    /// Whether a desktop may be restored with this image and profile.
     private func isWanted(_ image: ImageVersionID, _ profile: Profile) -> Bool {
-        labs.values.contains { $0.image == image && $0.profile == profile }
+        guard images[image]?.mayBeRestored == true else { return false }
+        return labs.values.contains { $0.image == image && $0.profile == profile }
             || desktops.kinds.keys.contains { $0.ownProfile == profile && labs[$0.lab]?.image == image }
     }
 

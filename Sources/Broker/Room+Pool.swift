@@ -491,6 +491,12 @@ extension Room {
         serveLine(of: lab.id)
     }
 
+    mutating func imageIs(_ image: ImageVersion) {
+        images[image.id] = image
+        dropCheckpoints()
+        fill()
+    }
+
     mutating func labRemoved(_ id: LabID) {
         labs[id] = nil
         lines[id] = nil

@@ -42,7 +42,7 @@ extension Room {
         case .ready, .preparing: told.append("\(desktop.name) is thrown away and made anew with \(wished.text)")
         case .empty, .retiring, .quarantined: told.append("\(desktop.name) has \(wished.text) from its next making on")
         }
-        if settings.usesCheckpoints, image.hasGuest, checkpoint(of: image.id, wished) == nil {
+        if settings.usesCheckpoints, image.mayBeRestored, checkpoint(of: image.id, wished) == nil {
             told.append(
                 "No desktop of this image has had that hardware yet: it is booted and frozen first, which takes one boot more, and up to "
                     + "\(Self.diskNeeded(byMemoryOf: wished)) of disk while that is being done")

@@ -87,7 +87,7 @@ struct Room: Sendable {
         case .linkOpened(let session, let link): linkOpened(session, link)
         case .linkClosed(let session, let link): linkClosed(session, link)
         case .linksAre(let links): linksAre(links)
-        case .imageAdded(let image): images[image.id] = image
+        case .imageIs(let image): imageIs(image)
         case .labChanged(let lab): labChanged(lab)
         case .labRemoved(let lab): labRemoved(lab)
         case .ownProfileChanged(let id, let own): ownProfileChanged(id, own)

@@ -32,7 +32,8 @@ enum RoomEvent: Sendable {
     /// The relay tells every link it has.
     case linksAre([SessionID: Set<UInt64>])
     // From an administrator; already in the store
-    case imageAdded(ImageVersion)
+    /// Added or changed.
+    case imageIs(ImageVersion)
     case labChanged(Lab)
     case labRemoved(LabID)
     case ownProfileChanged(DesktopID, Profile?)

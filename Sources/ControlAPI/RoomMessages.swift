@@ -249,9 +249,14 @@ public struct ImageMessage: Hashable, Sendable, Codable {
     /// Bytes that a desktop's disk holds at its largest.
     public let diskSize: Int64
     public let minimumMemory: Int64
+    /// Whether each of its desktops takes over an identity of its own.
+    public let hasGuest: Bool
+    /// Whether it is accepted that all of its desktops have one.
+    public let sharesIdentity: Bool
 
     public init(
-        name: String, image: String, version: Int, boot: String, user: String, checksum: String, diskSize: Int64, minimumMemory: Int64
+        name: String, image: String, version: Int, boot: String, user: String, checksum: String, diskSize: Int64, minimumMemory: Int64,
+        hasGuest: Bool, sharesIdentity: Bool
     ) {
         self.name = name
         self.image = image
@@ -261,7 +266,15 @@ public struct ImageMessage: Hashable, Sendable, Codable {
         self.checksum = checksum
         self.diskSize = diskSize
         self.minimumMemory = minimumMemory
+        self.hasGuest = hasGuest
+        self.sharesIdentity = sharesIdentity
     }
+}
+
+/// `PATCH /api/v1/images/{name}`
+public struct ImageChangeMessage: Hashable, Sendable, Codable {
+    public let sharesIdentity: Bool
+    public init(sharesIdentity: Bool) { self.sharesIdentity = sharesIdentity }
 }
 
 /// `POST /api/v1/images`: the folder on the appliance that holds the image, an absolute path.

@@ -40,6 +40,7 @@ struct AdminRoutes: Sendable {
         api.get("room") { _, _ in try Response(RoomMessage(try await administration.room())) }
         api.get("images") { _, _ in try Response(try await administration.images().map(ImageMessage.init)) }
         api.post("images", use: addImage)
+        api.patch("images/:name", use: changeImage)
         api.get("operations/:id", use: operation)
         api.get("labs") { _, _ in try Response(try await administration.room().labs.map(LabMessage.init)) }
         api.post("labs", use: createLab)
@@ -66,6 +67,12 @@ struct AdminRoutes: Sendable {
         var response = try Response(operation, status: .accepted)
         response.headers[.location] = "/api/v1/operations/\(operation.id)"
         return response
+    }
+
+    private func changeImage(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "image")
+        let untrusted: ImageChangeMessage = try await request.message(upTo: Self.bodyLimit)
+        return try Response(ImageMessage(try await administration.changeImage(name, sharesIdentity: untrusted.sharesIdentity)))
     }
 
     private func operation(_ request: Request, _ context: BasicRequestContext) async throws -> Response {

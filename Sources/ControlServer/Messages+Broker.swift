@@ -125,6 +125,6 @@ extension ImageMessage {
         self.init(
             name: "\(version.image)-\(version.version)", image: version.image, version: version.version, boot: version.boot.rawValue,
             user: version.account.user, checksum: version.checksum, diskSize: version.diskSize.rawValue,
-            minimumMemory: version.minimumMemory.rawValue)
+            minimumMemory: version.minimumMemory.rawValue, hasGuest: version.hasGuest, sharesIdentity: version.sharesIdentity)
     }
 }

@@ -36,10 +36,16 @@ public struct ImageVersion: Hashable, Sendable {
     public let minimumMemory: ByteCount
     /// Whether it holds the package punnet-guest, by which each of its desktops takes over an identity of its own.
     public let hasGuest: Bool
+    /// Whether an administrator accepts that all of its desktops have one identity, where it does not hold that package.
+    public var sharesIdentity: Bool
+
+    /// Whether its desktops may be restored from one memory, and need not be booted each.
+    public var mayBeRestored: Bool { hasGuest || sharesIdentity }
 
     public init(
         id: ImageVersionID, image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String,
-        commandLine: String, account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount, hasGuest: Bool
+        commandLine: String, account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount, hasGuest: Bool,
+        sharesIdentity: Bool = false
     ) {
         self.id = id
         self.image = image
@@ -55,5 +61,6 @@ public struct ImageVersion: Hashable, Sendable {
         self.diskSize = diskSize
         self.minimumMemory = minimumMemory
         self.hasGuest = hasGuest
+        self.sharesIdentity = sharesIdentity
     }
 }

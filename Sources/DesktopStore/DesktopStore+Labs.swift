@@ -33,6 +33,14 @@ extension DesktopStore {
         }
     }
 
+    /// Whether desktops of an image may share an identity. `unknown` where there is no such version.
+    public func setSharedIdentity(of image: ImageVersionID, to accepted: Bool) async throws(StoreError) {
+        try await write { db in
+            try db.execute(sql: "UPDATE image_version SET shares_identity = ? WHERE id = ?", arguments: [accepted, image.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "image version", id: String(image.rawValue)) }
+        }
+    }
+
     /// Forgets a version of an image. `inUse` while a lab or a desktop names it.
     public func removeImage(_ id: ImageVersionID) async throws(StoreError) {
         try await remove(from: "image_version", kind: "image version", id: id.rawValue)

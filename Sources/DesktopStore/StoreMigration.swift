@@ -59,12 +59,14 @@ struct StoreMigration: Sendable {
         try $0.execute(sql: "ALTER TABLE lab ADD COLUMN airing_nanoseconds INTEGER NOT NULL DEFAULT 600000000000")
     }
 
-    /// How many of a lab's desktops stand ready and are made at once, and the hardware of desktops that have their own.
+    /// How many of a lab's desktops stand ready and are made at once, the hardware of desktops that have their own, and images whose desktops
+    /// may share an identity.
     static let sizes = StoreMigration(name: "8-sizes") {
         try $0.execute(
             sql: """
                 ALTER TABLE lab ADD COLUMN least_ready INTEGER NOT NULL DEFAULT 0;
                 ALTER TABLE lab ADD COLUMN at_once INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE image_version ADD COLUMN shares_identity INTEGER NOT NULL DEFAULT 0;
                 ALTER TABLE desktop ADD COLUMN own_vcpus INTEGER;
                 ALTER TABLE desktop ADD COLUMN own_memory INTEGER CHECK ((own_memory IS NULL) = (own_vcpus IS NULL));
                 """)

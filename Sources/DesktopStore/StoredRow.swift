@@ -92,7 +92,7 @@ extension StoredRow {
             blankOverlay: try text("blank_overlay"), commandLine: try text("command_line"),
             account: Account(user: try text("user"), password: try text("password")), checksum: try text("checksum"),
             diskSize: try byteCount("disk_size"), minimumMemory: try byteCount("minimum_memory"),
-            hasGuest: try integer("has_guest") != 0)
+            hasGuest: try integer("has_guest") != 0, sharesIdentity: try integer("shares_identity") != 0)
     }
 
     func lab() throws(StoreError) -> Lab {

@@ -27,6 +27,8 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     case pace(lab: Int, ready: Int, atOnce: Int)
     /// A desktop is to have so much memory of its own; none: its lab's.
     case own(desktop: Int, mebibytes: Int?)
+    /// It is accepted that desktops of the image without the guest package have one identity, or no longer.
+    case share(Bool)
     case addLab(size: Int)
     case deleteLab(Int)
     case faults(failures: Bool, lies: Bool, silences: Bool, hangs: Bool)
@@ -67,6 +69,7 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case .refit(let lab, let image, let mebibytes): "refit(lab \(lab), image \(image), \(mebibytes) MiB)"
         case .pace(let lab, let ready, let atOnce): "pace(lab \(lab), \(ready) ready, \(atOnce) at once)"
         case .own(let desktop, let mebibytes): "own(desktop \(desktop), \(mebibytes.map { "\($0) MiB" } ?? "as its lab"))"
+        case .share(let accepted): "share(\(accepted))"
         case .addLab(let size): "addLab(size \(size))"
         case .deleteLab(let lab): "deleteLab(\(lab))"
         case .faults(let failures, let lies, let silences, let hangs):
@@ -101,9 +104,10 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case 775..<780: return .pace(lab: number, ready: Int.random(in: 0...2, using: &random), atOnce: Int.random(in: 0...1, using: &random))
         case 780..<785: return .own(desktop: number, mebibytes: one(of: [512, 640, nil]))
         case 795..<820: return .resize(lab: number, Int.random(in: 0...4, using: &random))
-        case 820..<832: return .refit(lab: number, image: Int.random(in: 0...1, using: &random), mebibytes: one(of: [512, 512, 640]))
-        case 832..<842: return .addLab(size: Int.random(in: 1...2, using: &random))
-        case 842..<852: return .deleteLab(number)
+        case 820..<824: return .share(maybe())
+        case 824..<834: return .refit(lab: number, image: Int.random(in: 0...1, using: &random), mebibytes: one(of: [512, 512, 640]))
+        case 834..<843: return .addLab(size: Int.random(in: 1...2, using: &random))
+        case 843..<852: return .deleteLab(number)
         case 852..<885: return .faults(failures: maybe(), lies: maybe(), silences: maybe(), hangs: maybe())
         case 885..<905: return .faultsEnd
         case 905..<917: return .leaveDisk(gibibytes: one(of: [80, 7, 3]))

@@ -145,6 +145,7 @@ final class History {
             guard let name = pick(number, watch.desktops().map(\.name)) else { return }
             let change = mebibytes.map { HardwareChange.own(vcpus: nil, memory: .mebibytes(Int64($0))) } ?? .asLab
             begin { _ = try? await $0.administration.changeDesktop(name, change, onlyTell: false) }
+        case .share(let accepted): begin { _ = try? await $0.administration.changeImage(Template.images[1], sharesIdentity: accepted) }
         case .addLab(let size):
             labsAdded += 1
             let draft = Self.draft("spare\(labsAdded)", size: size)

@@ -61,6 +61,34 @@ struct CheckpointTests {
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
+    @Test func anImageWithoutTheGuestPackageIsRestoredOnlyWhereAnAdministratorAcceptsOneIdentityForAll() async throws {
+        let plain = try World()
+        let lab = try await plain.furnish(size: 2)[0]
+        var history = try await History(plain)
+        #expect(try await deeds(&history) == ["boot", "boot"])
+        var image = try history.room.image(lab.image)
+        try await plain.store.setSharedIdentity(of: image.id, to: true)
+        image.sharesIdentity = true
+        history.take(.imageIs(image))
+        let (first, second) = (try history.room.desktop(named: "room1-1").id, try history.room.desktop(named: "room1-2").id)
+        history.take(.remake(first))
+        #expect(try await deeds(&history) == ["boot", "freeze", "restore 1"])
+        history.take(.remake(second))
+        #expect(try await deeds(&history) == ["restore 1"])
+        #expect(history.room.desktops.values.allSatisfy { $0.password == nil }, "each is entered by its image's")
+        // It is known after a start of the daemon, and can be taken back.
+        try await history.crash()
+        history.take(.remake(first))
+        #expect(try await deeds(&history) == ["restore 1"])
+        image.sharesIdentity = false
+        try await plain.store.setSharedIdentity(of: image.id, to: false)
+        history.take(.imageIs(image))
+        for desktop in [first, second] { history.take(.remake(desktop)) }
+        #expect(try await deeds(&history) == ["boot", "boot"])
+        #expect(plain.checkpoints.isEmpty && history.room.checkpoints.isEmpty)
+        #expect(plain.violations.isEmpty, "\(plain.violations)")
+    }
+
     @Test func theOthersWaitUntilItIsProvenAndSaySo() async throws {
         var history = try await History(world)
         try await history.advance(to: .freezing)

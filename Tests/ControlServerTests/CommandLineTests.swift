@@ -38,6 +38,54 @@ import Testing
         }
     }
 
+    @Test func aLabIsToldHowManyStandReadyAndAreMadeAtOnce() async throws {
+        try await TestServer.run { server in
+            let set = try await server.punnet("lab", "set", "room1", "--size", "3", "--ready", "1", "--at-once", "1", "--json")
+            let lab = try JSONDecoder().decode(LabMessage.self, from: Data(set.output.utf8))
+            #expect((lab.size, lab.leastReady, lab.atOnce) == (3, 1, 1))
+            let back = try await server.punnet("lab", "set", "room1", "--ready", "all", "--at-once", "any", "--json")
+            #expect(try JSONDecoder().decode(LabMessage.self, from: Data(back.output.utf8)).leastReady == 0)
+            let wrong = try await server.punnet("lab", "set", "room1", "--ready", "0")
+            #expect(wrong.status == 64)
+            #expect(wrong.errors.contains("'0' is neither a number from 1 nor 'all'."))
+            let much = try await server.punnet("lab", "set", "room1", "--at-once", "65")
+            #expect(much.status == 1)
+            #expect(much.errors.contains("use 1 to 64, or 0 for as many as the server allows"), "\(much.errors)")
+        }
+    }
+
+    @Test func aDesktopHasHardwareOfItsOwnAndItsLabsAgain() async throws {
+        try await TestServer.run { server in
+            #expect(await eventually { (try? await server.punnet("desktop", "list").output.contains("room1-1")) ?? false })
+            let set = try await server.punnet("desktop", "set", "room1-1", "--memory", "640MiB", "--yes")
+            #expect(set.output.contains("room1-1 "))
+            #expect(set.output.contains("1 vCPU and 640 MiB"), "\(set.output) \(set.errors)")
+            #expect(try await server.punnet("desktop", "list").output.contains("1 × 640 MiB, its own"))
+            let much = try await server.punnet("desktop", "set", "room1-1", "--memory", "100GiB", "--yes")
+            #expect(much.status == 1)
+            #expect(much.errors.contains("left beside what its labs are to have"), "\(much.errors)")
+            let back = try await server.punnet("desktop", "set", "room1-1", "--as-lab", "--yes", "--json")
+            #expect(back.output.contains("1 vCPU and 512 MiB"), "\(back.output)")
+            #expect(try await server.punnet("desktop", "list").output.contains("its own") == false)
+            #expect(try await server.punnet("desktop", "set", "room1-1").status == 64)
+            #expect(try await server.punnet("desktop", "set", "room1-9", "--vcpus", "2").status == 1)
+        }
+    }
+
+    @Test func oneIdentityForAllDesktopsOfAnImageIsAcceptedOnlyOnPurpose() async throws {
+        try await TestServer.run { server in
+            let unsaid = try await server.punnet("image", "set", "debian-desktop", "--shared-identity", "accept")
+            #expect(unsaid.status != 0)
+            #expect(try await server.punnet("image", "list").output.contains("booted"))
+            let accepted = try await server.punnet("image", "set", "debian-desktop", "--shared-identity", "accept", "--yes")
+            #expect(accepted.output == "Desktops of debian-desktop-1 are restored from now on, and share one identity.\n", "\(accepted.errors)")
+            #expect(try await server.punnet("image", "list").output.contains("restored, one identity"))
+            #expect(try await server.punnet("image", "set", "debian-desktop-1", "--shared-identity", "refuse").status == 0)
+            #expect(try await server.punnet("image", "list").output.contains("booted"))
+            #expect(try await server.punnet("image", "set", "nothing", "--shared-identity", "refuse").status == 1)
+        }
+    }
+
     @Test func whatPunnetdRefusesIsSaidAndSeenInTheExitStatus() async throws {
         try await TestServer.run { server in
             let unknown = try await server.punnet("lab", "delete", "room9")
