@@ -5,6 +5,8 @@
 #   bench_lab_end        ends the lab
 
 bench_lab_folder=
+# Room for seven desktops of 512 MiB beside dom0, and a guest of the bench's own.
+bench_lab_memory=7168
 
 bench_lab_end() { [ -z "$bench_lab_folder" ] || "$scripts/xen-lab" stop --run "$bench_lab_folder" --purge >/dev/null 2>&1 || true; }
 
@@ -16,7 +18,7 @@ bench_lab() {
     "$scripts/xen-lab" images >/dev/null
     lab_packages "$work/packages"
     bench_lab_folder=$work/lab
-    "$scripts/xen-lab" start --run "$bench_lab_folder" --packages "$work/packages/packages.img"
+    "$scripts/xen-lab" start --run "$bench_lab_folder" --memory "$bench_lab_memory" --packages "$work/packages/packages.img"
     until dom0 punnet status >/dev/null 2>&1; do sleep 0.5; done
     strip -o "$work/punnet-bench" "$programs/punnet-bench"
     "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/punnet-bench" /usr/local/bin/punnet-bench
@@ -25,35 +27,45 @@ bench_lab() {
 
     step "Six desktops, restored"
     dom0 punnet image add "$images" >/dev/null
-    dom0 punnet lab create room --image debian-desktop --size 1 --memory 512MiB --vcpus 1 >/dev/null
-    until_ready 1
+    # It has the checkpoint made and proven, and keeps it.
+    dom0 punnet lab create keep --image debian-desktop --size 1 --memory 512MiB --vcpus 1 >/dev/null
+    until_ready keep 1
     local began restored booted again=() cold=() count
     began=$EPOCHREALTIME
-    dom0 punnet lab set room --size 6 >/dev/null
-    until_ready 6
+    dom0 punnet lab create room --image debian-desktop --size 6 --memory 512MiB --vcpus 1 >/dev/null
+    until_ready room 6
     restored=$(milliseconds_since "$began")
-    for ((count = 0; count < 5; count++)); do again+=("$(remade)"); done
+    for ((count = 0; count < 5; count++)); do again+=("$(remade room)"); done
     local memory
     memory=$(dom0 "stat -c %s /var/lib/punnet/checkpoints/*/memory*" | head -n 1)
 
     step "A thousand hand-outs, alone and beside two restores"
     local alone beside
     alone=$(dom0 "punnet-bench handout --count 1000")
-    dom0 "systemd-run --quiet --unit bench-remakes bash -c 'while true; do for desktop in room-1 room-2; do punnet desktop remake \$desktop --yes; done; sleep 1; done'"
-    sleep 5
+    cat >"$work/remakes" <<'REMAKES'
+while true; do
+    for desktop in room-1 room-2; do
+        punnet desktop list --lab room | grep -qE "^$desktop +room +ready " && punnet desktop remake "$desktop" --yes
+    done
+    sleep 0.2
+done
+REMAKES
+    "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/remakes" /var/tmp/remakes
+    dom0 systemd-run --quiet --unit bench-remakes bash /var/tmp/remakes
+    until [ "$(dom0 punnet desktop list --lab room --json | jq '[.[] | select(.state != "ready")] | length')" -eq 2 ]; do sleep 0.2; done
     beside=$(dom0 "punnet-bench handout --count 1000")
     dom0 systemctl stop bench-remakes
-    until_ready 6
+    until_ready room 6
 
     step "Six desktops, booted"
-    dom0 punnet lab set room --size 0 >/dev/null
-    until [ "$(dom0 punnet desktop list --json | jq length)" -eq 0 ]; do sleep 1; done
+    dom0 punnet lab delete room --yes
+    dom0 punnet lab delete keep --yes
     dom0 punnet image add /var/tmp/cold >/dev/null
     began=$EPOCHREALTIME
     dom0 punnet lab create cold --image booted --size 6 --memory 512MiB --vcpus 1 >/dev/null
-    until_ready 6
+    until_ready cold 6
     booted=$(milliseconds_since "$began")
-    for ((count = 0; count < 3; count++)); do cold+=("$(remade)"); done
+    for ((count = 0; count < 3; count++)); do cold+=("$(remade cold)"); done
     jq -n --argjson restored "$restored" --argjson booted "$booted" --argjson alone "$alone" --argjson beside "$beside" --argjson memory "$memory" \
         --argjson again "[$(IFS=,; echo "${again[*]}")]" --argjson cold "[$(IFS=,; echo "${cold[*]}")]" '
         {fill: {restoredMilliseconds: $restored, bootedMilliseconds: $booted, ratio: ($restored / $booted)},
@@ -64,8 +76,9 @@ bench_lab() {
     bench_lab_end
 }
 
+# Waits until a lab has so many ready desktops.
 until_ready() {
-    until [ "$(dom0 punnet desktop list --json | jq '[.[] | select(.state == "ready")] | length')" -eq "$1" ]; do sleep 0.5; done
+    until [ "$(dom0 punnet desktop list --lab "$1" --json | jq '[.[] | select(.state == "ready")] | length')" -eq "$2" ]; do sleep 0.5; done
 }
 
 milliseconds_since() {
@@ -73,14 +86,12 @@ milliseconds_since() {
     echo $(((now - then) / 1000))
 }
 
-# Has the first desktop made anew while all others stand, and tells how long that took, and its steps as the journal has them.
+# Has a lab's first desktop made anew while its other five stand, and tells how long that took, and its steps as the journal has them.
 remade() {
-    local began name ready took
-    name=$(dom0 punnet desktop list --json | jq -r '.[0].name')
-    ready=$(dom0 punnet desktop list --json | jq 'length')
+    local began took
     began=$EPOCHREALTIME
-    dom0 punnet desktop remake "$name" --yes >/dev/null
-    until_ready "$ready"
+    dom0 punnet desktop remake "$1-1" --yes >/dev/null
+    until_ready "$1" 6
     took=$(milliseconds_since "$began")
     jq -n --argjson milliseconds "$took" --arg steps "$(dom0 "journalctl -u punnetd -o cat | grep 'desktop ready' | tail -n 1" | sed -nE 's/.*took="?(.*[0-9] s).*/\1/p')" \
         '{milliseconds: $milliseconds, steps: $steps}'

@@ -11,9 +11,10 @@ bench_json() {
         --arg processors "$(nproc) × $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
         --arg memory "$(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" --arg kernel "Linux $(uname -r)" \
         --arg lab "$(if grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ]; then echo KVM; else echo 'everything emulated (TCG)'; fi)" \
+        --argjson labMiB "$bench_lab_memory" \
         --slurpfile claims "$work/claims.json" --slurpfile cost "$work/cost.json" --slurpfile rest "$work/rest.json" --slurpfile relay "$work/relay.json" \
         --argjson measured "$lab" '
-        {commit: $commit, date: $date, machine: {processors: $processors, memory: $memory, kernel: $kernel, lab: $lab},
+        {commit: $commit, date: $date, machine: {processors: $processors, memory: $memory, kernel: $kernel, lab: $lab, labMiB: $labMiB},
          claims: $claims[0], cost: $cost[0], rest: $rest[0], relay: $relay[0], lab: $measured}'
 }
 
@@ -30,7 +31,7 @@ bench_markdown() {
         "| commit | \(.commit) |",
         "| when | \(.date) |",
         "| machine | \(.machine.processors), \(.machine.memory), \(.machine.kernel) |",
-        "| the lab in it | 2 processors, 6 GiB, 2 of them of dom0; \(.machine.lab) |",
+        "| the lab in it | 2 processors, \(.machine.labMiB / 1024) GiB, 2 of them of dom0; \(.machine.lab) |",
         "\n| | must reach | aim | measured | |\n| --- | --- | --- | --- | --- |",
         (if .lab then .lab |
             row("leave → ready again, restore ÷ cold boot"; 0.30; 0.10; .remake.ratio; "\(.remake.ratio | two)"),
