@@ -190,8 +190,8 @@ public actor Broker: Service {
             enqueue { [consoles] in await consoles?.drop(name) }
         case .unpause(let session, let domain):
             Task { deliver(await unpause(session, domain)) }
-        case .serve(let domain, let memory):
-            Task { await serve(domain, with: memory) }
+        case .serve(let domain, let profile):
+            Task { await serve(domain, with: profile) }
         case .answer(let claim, let answer):
             claims.removeValue(forKey: claim)?.resume(returning: answer)
         case .tell(let seat, let event):
@@ -303,16 +303,16 @@ public actor Broker: Service {
         }
     }
 
-    /// Lets a session's domain come first and have its memory, as long as there is one.
-    private func serve(_ domain: DomainUUID, with memory: ByteCount) async {
+    /// Lets a session's domain come first and have its memory and virtual CPUs, as long as there is one.
+    private func serve(_ domain: DomainUUID, with profile: Profile) async {
         var pauses = room.settings.retryPauses[...]
         while phase != .stopped {
             do {
-                return try await host.serve(domain, with: memory)
+                return try await host.serve(domain, with: profile)
             } catch .noSuchDomain {
                 return
             } catch {
-                logger.warning("a desktop does not come first yet, or has not all of its memory", metadata: ["domain": "\(domain)", "cause": "\(error)"])
+                logger.warning("a desktop does not come first yet, or has not all that it is to have", metadata: ["domain": "\(domain)", "cause": "\(error)"])
             }
             let pause = pauses.count > 1 ? pauses.removeFirst() : pauses.first ?? .seconds(300)
             guard (try? await clock.sleep(for: pause)) != nil else { return }

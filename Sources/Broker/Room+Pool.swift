@@ -478,7 +478,7 @@ extension Room {
     }
 
     mutating func labChanged(_ lab: Lab) {
-        labs[lab.id] = lab
+        followingAtOnce { $0.labs[lab.id] = lab }
         for id in desktops.keys where desktops[id]?.lab == lab.id { planAiring(of: id) }
         // What failed with the former settings deserves a try with the new ones.
         for id in desktops.keys.sorted() where desktops[id]?.lab == lab.id {

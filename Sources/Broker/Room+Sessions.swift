@@ -75,11 +75,14 @@ extension Room {
     }
 
     /// A session's desktop runs: it comes first from now on, and gets the memory that its guest had given back before it was frozen, which was
-    /// promised all the while.
+    /// promised all the while; and as many of its virtual CPUs as it is to have. Memory is never taken from under who works.
     mutating func serve(_ id: DesktopID) {
-        guard let desktop = desktops[id], let profile = desktop.profile else { return }
-        effects.append(.serve(uuid(of: desktop), profile.memory))
+        guard let desktop = desktops[id], let built = desktop.profile else { return }
+        effects.append(.serve(uuid(of: desktop), Profile(vcpus: vcpusInUse(of: desktop, built), memory: built.memory)))
     }
+
+    /// How many of the virtual CPUs that it was built with a desktop is to use.
+    func vcpusInUse(of desktop: Desktop, _ built: Profile) -> Int { min(built.vcpus, profile(for: desktop)?.vcpus ?? built.vcpus) }
 
     /// Whether the lease is on the disk is not known, so the desktop is tainted.
     mutating func leaseNotRecorded(_ id: SessionID, cause: String) {

@@ -26,6 +26,20 @@ extension Room {
         return mine < lab.atOnce ? .success(()) : .failure(.othersFirst(mine))
     }
 
+    /// Changes what desktops are to have; those that somebody works at follow at once as far as Xen can: with the virtual CPUs that they were built
+    /// with.
+    mutating func followingAtOnce(_ change: (inout Room) -> Void) {
+        func inUse(_ room: Room) -> [DesktopID: Int] {
+            room.sessions.values.reduce(into: [:]) { counts, open in
+                guard open.phase == .handedOut, let desktop = room.desktops[open.session.desktop], let built = desktop.profile else { return }
+                counts[desktop.id] = room.vcpusInUse(of: desktop, built)
+            }
+        }
+        let before = inUse(self)
+        change(&self)
+        for (id, count) in inUse(self).sorted(by: { $0.key < $1.key }) where before[id] != count { serve(id) }
+    }
+
     // MARK: A desktop with hardware of its own
 
     /// What it would mean that a desktop is to have this hardware, one sentence each. Refused where it is not possible.
@@ -39,6 +53,9 @@ extension Room {
         switch desktop.state {
         case .leased(let session):
             told.append("Session \(session) goes on; \(desktop.name) has \(wished.text) from its next making on")
+            if let built = desktop.profile, min(built.vcpus, wished.vcpus) != vcpusInUse(of: desktop, built) {
+                told.append("It uses \(min(built.vcpus, wished.vcpus)) of its \(built.vcpus) vCPUs at once")
+            }
         case .ready, .preparing: told.append("\(desktop.name) is thrown away and made anew with \(wished.text)")
         case .empty, .retiring, .quarantined: told.append("\(desktop.name) has \(wished.text) from its next making on")
         }
@@ -51,7 +68,7 @@ extension Room {
     }
 
     mutating func ownProfileChanged(_ id: DesktopID, _ own: Profile?) {
-        desktops[id]?.ownProfile = own
+        followingAtOnce { $0.desktops[id]?.ownProfile = own }
         dropCheckpoints()
         capacity = nil
         fill()

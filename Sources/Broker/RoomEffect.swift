@@ -19,9 +19,9 @@ enum RoomEffect: Sendable {
     case dropConsole(String)
     /// Lets a leased desktop run; `unpaused` or `notUnpaused` follows. Never waits behind a step.
     case unpause(SessionID, DomainUUID)
-    /// Says that somebody works at a domain, which has all of its desktop's memory then, however often it must be tried while it is there.
+    /// Says that somebody works at a domain, which has so much of what it was built with, however often it must be tried while it is there.
     /// Nothing follows.
-    case serve(DomainUUID, ByteCount)
+    case serve(DomainUUID, Profile)
     case answer(ClaimID, Result<Lent, BrokerError>)
     case tell(SeatID, SeatEvent)
     /// Ends a session's links through the relay.

@@ -23,10 +23,10 @@ public protocol DomainHost: Sendable {
     /// `noSuchDomain`.
     func shrink(_ domain: DomainUUID) async throws(HypervisorError) -> ByteCount
     /// Says that somebody works at a domain now: its processors come before those of domains that nobody works at, and it may hold so much
-    /// memory, at most its profile's. Its guest takes that as soon as it runs, which is not waited for.
+    /// memory and use so many virtual CPUs, at most its profile's of each: `failed`. Its guest follows as soon as it runs, which is not waited for.
     ///
     /// A domain that is gone: `noSuchDomain`.
-    func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError)
+    func serve(_ domain: DomainUUID, with profile: Profile) async throws(HypervisorError)
     /// Stops its virtual CPUs. A domain that is gone: `noSuchDomain`.
     func pause(_ domain: DomainUUID) async throws(HypervisorError)
     /// Lets it run. A domain that is gone: `noSuchDomain`.
@@ -111,13 +111,16 @@ public struct RunningDomain: Hashable, Sendable {
     public let activity: Activity
     /// What it holds now.
     public let memory: ByteCount
+    /// How many virtual CPUs its guest uses now.
+    public let vcpus: Int
     /// How long its virtual CPUs have worked, since it was built.
     public let worked: Duration
-    public init(uuid: DomainUUID, name: String, activity: Activity, memory: ByteCount, worked: Duration = .zero) {
+    public init(uuid: DomainUUID, name: String, activity: Activity, memory: ByteCount, vcpus: Int, worked: Duration = .zero) {
         self.uuid = uuid
         self.name = name
         self.activity = activity
         self.memory = memory
+        self.vcpus = vcpus
         self.worked = worked
     }
 }

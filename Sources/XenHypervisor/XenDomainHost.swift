@@ -204,12 +204,13 @@ public final class XenDomainHost: DomainHost {
         do throws(XenError) { return try await guests.spareMemory(of: id) } catch { throw Self.translate(error, domain) }
     }
 
-    public func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {
+    public func serve(_ domain: DomainUUID, with profile: Profile) async throws(HypervisorError) {
         try await questions.run { [self] (xen) throws(HypervisorError) in
             let id = try find(domain, xen)
+            try Self.translating(domain) { () throws(XenError) in try xen.setVirtualProcessors(of: id, to: profile.vcpus) }
             if let weights { try Self.translating(domain) { () throws(XenError) in try xen.setWeight(of: id, to: weights.serving) } }
         }
-        try await setMemory(of: domain, to: memory)
+        try await setMemory(of: domain, to: profile.memory)
     }
 
     private func setMemory(of domain: DomainUUID, to memory: ByteCount) async throws(HypervisorError) {
@@ -448,7 +449,7 @@ extension RunningDomain {
         let activity: Activity =
             if domain.isDying { .dying } else if domain.shutdown != nil { .shutDown } else if domain.isPaused { .paused } else { .running }
         self.init(
-            uuid: DomainUUID(bytes: domain.uuid), name: name, activity: activity, memory: .kibibytes(Int64(domain.memoryKiB)),
+            uuid: DomainUUID(bytes: domain.uuid), name: name, activity: activity, memory: .kibibytes(Int64(domain.memoryKiB)), vcpus: domain.virtualProcessors,
             worked: .nanoseconds(Int64(clamping: domain.workedNanoseconds)))
     }
 }

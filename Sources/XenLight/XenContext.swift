@@ -101,6 +101,19 @@ public final class XenContext: Sendable {
         }
     }
 
+    /// Says how many of its virtual processors the domain's guest is to use, at most those it was built with: it starts or stops some as soon as
+    /// it runs. Not waited for.
+    public func setVirtualProcessors(of domain: DomainID, to count: Int) throws(XenError) {
+        try call { (context) throws(XenError) in
+            var online = libxl_bitmap()
+            libxl_bitmap_init(&online)
+            defer { libxl_bitmap_dispose(&online) }
+            try check(libxl_cpu_bitmap_alloc(context, &online, Int32(clamping: count)), "libxl_cpu_bitmap_alloc")
+            for processor in 0..<Int32(clamping: count) { libxl_bitmap_set(&online, processor) }
+            try check(libxl_set_vcpuonline(context, domain.rawValue, &online, nil), "libxl_set_vcpuonline")
+        }
+    }
+
     /// Ends the domain at once, with its devices and its QEMU. Its last memory may be freed a little later: `isDying` until then.
     public func destroy(_ domain: DomainID) throws(XenError) {
         try call { (context) throws(XenError) in

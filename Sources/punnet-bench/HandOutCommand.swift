@@ -62,7 +62,7 @@ private final class ParkedDomain: DomainHost {
     func restore(_ plan: DomainPlan, from save: String) async throws(HypervisorError) {}
     func save(_ domain: DomainUUID, to file: String) async throws(HypervisorError) {}
     func shrink(_ domain: DomainUUID) async throws(HypervisorError) -> ByteCount { .zero }
-    func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {}
+    func serve(_ domain: DomainUUID, with profile: Profile) async throws(HypervisorError) {}
     func pause(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }
     func unpause(_ domain: DomainUUID) async throws(HypervisorError) { try await host.unpause(uuid) }
     func destroy(_ domain: DomainUUID) async throws(HypervisorError) { try await host.pause(uuid) }

@@ -58,7 +58,9 @@ struct History {
             case .step(let desktop, let generation, let step): pending.append(.step(desktop, generation, step))
             case .unpause(let session, let domain): pending.append(.unpause(session, domain))
             case .endAiring(let desktop): airingsEnded.append(desktop)
-            case .serve(let domain, let memory): world.domains[domain]?.memory = memory
+            case .serve(let domain, let profile):
+                world.domains[domain]?.memory = profile.memory
+                world.domains[domain]?.vcpus = profile.vcpus
             case .answer(let claim, let answer): answers.append((claim, answer))
             case .tell(let seat, let event): told.append((seat, event))
             case .closeLinks(let session): closedLinks.append(session)

@@ -112,7 +112,7 @@ struct InvariantTests {
         world.domains[history.room.uuid(of: ready[0])]?.isPaused = false
         // A domain of ours that belongs to nothing, and an overlay.
         let stray = DomainUUID(installation: world.store.installation, desktop: DesktopID(rawValue: 99), generation: Generation(rawValue: 1))
-        world.domains[stray] = World.FakeDomain(isPaused: true, memory: .mebibytes(1), promised: .mebibytes(1), overlay: "99-1.qcow2")
+        world.domains[stray] = World.FakeDomain(isPaused: true, memory: .mebibytes(1), promised: .mebibytes(1), vcpus: 1, overlay: "99-1.qcow2")
         world.overlays.insert(OverlayName(desktop: DesktopID(rawValue: 99), generation: Generation(rawValue: 1)))
 
         try await history.crash()

@@ -153,6 +153,35 @@ struct SizesTests {
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
+    @Test func aSessionsDesktopFollowsAtOnceWithTheProcessorsThatItWasBuiltWith() async throws {
+        var history = try await atRest { $0.profile.vcpus = 4 }
+        let seat = try await world.addSeats(1, lab: lab)[0]
+        history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: lab.id, isPresent: true)))
+        let claim = history.claim(seat)
+        try await history.settle()
+        let session = try #require(history.session(from: claim))
+        let desktop = try #require(history.room.sessions[session]?.session.desktop)
+        let domain = history.room.uuid(of: try #require(history.room.desktops[desktop]))
+        var fewer = try #require(history.room.labs[lab.id])
+        let told = try history.room.consequences(of: own, for: try #require(history.room.desktops[desktop]))
+        #expect(told[1] == "It uses 2 of its 4 vCPUs at once")
+        fewer.profile = own
+        history.take(.labChanged(fewer))
+        #expect(world.domains[domain]?.vcpus == 2 && world.domains[domain]?.memory == .mebibytes(256), "who works keeps the memory")
+        // It is so after a start of the daemon, and until the lab says otherwise.
+        try await world.store.updateLab(fewer)
+        try await history.crash()
+        try await history.settle()
+        #expect(world.domains[domain]?.vcpus == 2)
+        fewer.profile.vcpus = 8
+        history.take(.labChanged(fewer))
+        #expect(world.domains[domain]?.vcpus == 4)
+        history.take(.end(session, .logOff))
+        try await history.settle()
+        #expect(history.room.desktops[desktop]?.profile == fewer.profile)
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
     @Test func whatHasHardwareOfItsOwnGoesLast() async throws {
         var history = try await atRest()
         let desktop = try history.room.desktop(named: "room1-4")

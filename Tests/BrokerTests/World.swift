@@ -13,6 +13,7 @@ final class World {
         /// What it holds, and what it is to have of its desktop's profile.
         var memory: ByteCount
         var promised: ByteCount
+        var vcpus: Int
         var overlay: String
     }
 
@@ -49,7 +50,7 @@ final class World {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("punnet-broker-\(UUID().uuidString)")
         let path = folder.appendingPathComponent("punnet.db").path
         store = try clock.map { try DesktopStore(path: path, clock: $0) } ?? DesktopStore(path: path)
-        domains[foreign] = FakeDomain(isPaused: false, memory: .mebibytes(256), promised: .mebibytes(256), overlay: "foreign")
+        domains[foreign] = FakeDomain(isPaused: false, memory: .mebibytes(256), promised: .mebibytes(256), vcpus: 1, overlay: "foreign")
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
@@ -100,7 +101,8 @@ final class World {
 
     func running() -> [RunningDomain] {
         domains.map { uuid, domain in
-            RunningDomain(uuid: uuid, name: names[uuid] ?? "\(uuid)", activity: domain.isPaused ? .paused : .running, memory: domain.memory)
+            RunningDomain(uuid: uuid, name: names[uuid] ?? "\(uuid)", activity: domain.isPaused ? .paused : .running, memory: domain.memory,
+                vcpus: domain.vcpus)
         }.sorted { $0.name < $1.name }
     }
 
@@ -142,7 +144,8 @@ final class World {
             require(!domains.keys.contains { $0.desktop == plan.uuid.desktop && $0 != foreign }, "desktop \(desktop) has two domains")
             let used = domains.values.reduce(ByteCount.zero) { $0 + $1.promised } + plan.profile.memory
             require(used + controlMemory + heldByXen <= totalMemory, "a domain is built that does not fit")
-            domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.memory, promised: plan.profile.memory, overlay: plan.overlay)
+            domains[plan.uuid] = FakeDomain(isPaused: true, memory: plan.memory, promised: plan.profile.memory, vcpus: plan.profile.vcpus,
+                overlay: plan.overlay)
             consoles[plan.name] = ["\(plan.name) boots"]
             return .stepDone(desktop, generation, .domainBuilt)
         case .settle(let uuid, let hostname, _):

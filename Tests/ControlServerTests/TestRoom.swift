@@ -44,7 +44,7 @@ struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
     func restore(_: DomainPlan, from _: String) async throws(HypervisorError) { throw absent }
     func save(_: DomainUUID, to _: String) async throws(HypervisorError) { throw absent }
     func shrink(_: DomainUUID) async throws(HypervisorError) -> ByteCount { throw absent }
-    func serve(_: DomainUUID, with _: ByteCount) async throws(HypervisorError) { throw absent }
+    func serve(_: DomainUUID, with _: Profile) async throws(HypervisorError) { throw absent }
     func pause(_: DomainUUID) async throws(HypervisorError) { throw absent }
     func unpause(_: DomainUUID) async throws(HypervisorError) { throw absent }
     func destroy(_: DomainUUID) async throws(HypervisorError) {}

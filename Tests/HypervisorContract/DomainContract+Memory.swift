@@ -20,7 +20,7 @@ extension DomainContract {
             try await rig.host.unpause(clone.uuid)
             let beat = try await rig.heartbeat(of: clone, after: 0)
             try await rig.require(clone, holds: kept)
-            for _ in 1...2 { try await rig.host.serve(clone.uuid, with: clone.profile.memory) }
+            for _ in 1...2 { try await rig.host.serve(clone.uuid, with: clone.profile) }
             try await rig.eventually("it holds all of its memory") {
                 try await rig.domain(clone).map { $0.memory + slack >= clone.profile.memory } ?? false
             }
@@ -33,7 +33,7 @@ extension DomainContract {
             let beat = try await rig.heartbeat(of: plan, after: 0)
             let kept = try await rig.host.shrink(plan.uuid)
             try await rig.host.pause(plan.uuid)
-            try await rig.host.serve(plan.uuid, with: plan.profile.memory)
+            try await rig.host.serve(plan.uuid, with: plan.profile)
             try await rig.require(plan, holds: kept)
             try await rig.host.unpause(plan.uuid)
             try await rig.eventually("it holds all of its memory") {
@@ -54,16 +54,32 @@ extension DomainContract {
             try await rig.require(silent, is: .running)
             try await rig.require(paused, is: .paused)
         },
-        Check("no domain may hold more than its profile, and what is gone holds nothing") { rig in
+        Check("a guest that runs gives a virtual CPU up and takes it again, as it is told") { rig in
+            let small = try await rig.plan(1)
+            let plan = small.with(profile: Profile(vcpus: 2, memory: small.profile.memory))
+            try await rig.host.create(plan)
+            try await rig.host.unpause(plan.uuid)
+            let beat = try await rig.heartbeat(of: plan, after: 0)
+            for (round, vcpus) in [1, 2, 2, 1].enumerated() {
+                try await rig.host.serve(plan.uuid, with: Profile(vcpus: vcpus, memory: plan.profile.memory))
+                try await rig.eventually("it uses \(vcpus) virtual CPUs, round \(round)") { try await rig.domain(plan)?.vcpus == vcpus }
+            }
+            _ = try await rig.heartbeat(of: plan, after: beat.count)
+        },
+        Check("no domain may hold or use more than its profile, and what is gone holds nothing") { rig in
             let plan = try await rig.plan(1)
             try await rig.host.create(plan)
             let error = try await failure(of: "more memory than its profile") {
-                try await rig.host.serve(plan.uuid, with: plan.profile.memory + .mebibytes(64))
+                try await rig.host.serve(plan.uuid, with: Profile(vcpus: plan.profile.vcpus, memory: plan.profile.memory + .mebibytes(64)))
             }
             guard case .failed = error else { throw Broken("it is told as '\(error)'") }
+            let further = try await failure(of: "more virtual CPUs than its profile") {
+                try await rig.host.serve(plan.uuid, with: Profile(vcpus: plan.profile.vcpus + 1, memory: plan.profile.memory))
+            }
+            guard case .failed = further else { throw Broken("it is told as '\(further)'") }
             try await rig.host.destroy(plan.uuid)
             try await expectError("memory for what is gone", .noSuchDomain(plan.uuid)) {
-                try await rig.host.serve(plan.uuid, with: plan.profile.memory)
+                try await rig.host.serve(plan.uuid, with: plan.profile)
             }
             let shrunk = try await failure(of: "memory from what is gone") { _ = try await rig.host.shrink(plan.uuid) }
             try expect(shrunk == .noSuchDomain(plan.uuid), "it is told as '\(shrunk)'")

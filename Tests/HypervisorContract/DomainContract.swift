@@ -288,10 +288,11 @@ private final class EndCount: Sendable {
 
 extension DomainPlan {
     func with(
-        uuid: DomainUUID? = nil, name: String? = nil, kernel: String? = nil, ramdisk: String? = nil, memory: ByteCount? = nil, overlay: String? = nil
+        uuid: DomainUUID? = nil, name: String? = nil, kernel: String? = nil, ramdisk: String? = nil, profile: Profile? = nil, memory: ByteCount? = nil,
+        overlay: String? = nil
     ) -> DomainPlan {
         DomainPlan(
             uuid: uuid ?? self.uuid, name: name ?? self.name, boot: boot, kernel: kernel ?? self.kernel, ramdisk: ramdisk ?? self.ramdisk,
-            commandLine: commandLine, profile: profile, memory: memory ?? self.memory, overlay: overlay ?? self.overlay, mac: mac, address: address)
+            commandLine: commandLine, profile: profile ?? self.profile, memory: memory ?? self.memory, overlay: overlay ?? self.overlay, mac: mac, address: address)
     }
 }

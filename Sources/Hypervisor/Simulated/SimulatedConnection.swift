@@ -122,7 +122,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         let begin: Deed<Void> = { state in
             var domain = SimulatedServer.Domain(
                 name: plan.name, overlay: plan.overlay, address: plan.address, memory: plan.memory, maximum: plan.profile.memory,
-                activity: .paused)
+                vcpus: plan.profile.vcpus, activity: .paused)
             let needed: [(String?, SimulatedServer.File.Kind)] = [
                 (save, .other), (plan.kernel, .kernel), (plan.ramdisk, .ramdisk), (plan.overlay, .disk),
             ]
@@ -205,16 +205,20 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         }
     }
 
-    public func serve(_ domain: DomainUUID, with memory: ByteCount) async throws(HypervisorError) {
+    public func serve(_ domain: DomainUUID, with profile: Profile) async throws(HypervisorError) {
         let server = server
         try await act("serve", takes: 2_000...20_000) { state -> Result<Void, HypervisorError> in
             guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
-            guard memory <= found.maximum else {
+            guard profile.memory <= found.maximum else {
                 return .failure(.failed(call: "serve", code: -6, detail: "'\(found.name)' cannot hold more than \(found.maximum)"))
             }
-            state.domains[domain]?.allowed = memory
+            guard (1...found.maximumVCPUs).contains(profile.vcpus) else {
+                return .failure(.failed(call: "serve", code: -6, detail: "'\(found.name)' has \(found.maximumVCPUs) virtual CPUs"))
+            }
+            state.domains[domain]?.allowed = profile.memory
+            state.domains[domain]?.allowedVCPUs = profile.vcpus
             state.domains[domain]?.comesFirst = true
-            state.takeMemory(domain, on: server)
+            state.takeAllowed(domain, on: server)
             return .success(())
         }
     }
@@ -235,7 +239,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
             guard let found = state.domains[domain], found.activity != .dying else { return .failure(.noSuchDomain(domain)) }
             if found.activity == .paused {
                 state.domains[domain]?.become(.running, at: clock.now.offset)
-                state.takeMemory(domain, on: server)
+                state.takeAllowed(domain, on: server)
                 state.domains[domain]?.runs += 1
                 if found.answersFrom == nil {
                     state.consoles[found.name, default: ""] += "Linux boots\n" + (found.hangs ? "" : "Started the RDP server\n")
@@ -306,7 +310,7 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
     public func domains() async throws(HypervisorError) -> [RunningDomain] {
         try await act("list", takes: 1_000...3_000) { state -> Result<[RunningDomain], HypervisorError> in
             .success(
-                state.domains.map { RunningDomain(uuid: $0, name: $1.name, activity: $1.activity, memory: $1.memory) }.sorted {
+                state.domains.map { RunningDomain(uuid: $0, name: $1.name, activity: $1.activity, memory: $1.memory, vcpus: $1.vcpus) }.sorted {
                     $0.name < $1.name
                 })
         }

@@ -15,6 +15,10 @@ public final class SimulatedServer: Sendable {
         public var memory: ByteCount
         public var allowed: ByteCount
         public var maximum: ByteCount
+        /// How many virtual CPUs its guest uses, may use now, which it follows when it runs, and has.
+        public var vcpus: Int
+        public var allowedVCPUs: Int
+        public var maximumVCPUs: Int
         /// Whether its processors come before those of domains that nobody works at.
         public var comesFirst = false
         public var activity: RunningDomain.Activity
@@ -46,7 +50,7 @@ public final class SimulatedServer: Sendable {
 
         init(
             name: String, overlay: String, address: IPv4Address? = nil, memory: ByteCount, maximum: ByteCount? = nil,
-            activity: RunningDomain.Activity
+            vcpus: Int = 1, activity: RunningDomain.Activity
         ) {
             self.name = name
             self.overlay = overlay
@@ -54,6 +58,9 @@ public final class SimulatedServer: Sendable {
             self.memory = memory
             self.allowed = memory
             self.maximum = maximum ?? memory
+            self.vcpus = vcpus
+            allowedVCPUs = vcpus
+            maximumVCPUs = vcpus
             self.activity = activity
         }
 
@@ -144,9 +151,11 @@ public final class SimulatedServer: Sendable {
             return File(kind: kind, content: path, size: .mebibytes(kind == .disk ? 640 : 16))
         }
 
-        /// A guest that runs takes the memory that it may have, as far as it is there.
-        mutating func takeMemory(_ uuid: DomainUUID, on server: SimulatedServer) {
-            guard let domain = domains[uuid], domain.activity == .running, domain.memory < domain.allowed else { return }
+        /// A guest that runs takes the memory that it may have, as far as it is there, and uses as many virtual CPUs as it is to.
+        mutating func takeAllowed(_ uuid: DomainUUID, on server: SimulatedServer) {
+            guard let domain = domains[uuid], domain.activity == .running else { return }
+            domains[uuid]?.vcpus = domain.allowedVCPUs
+            guard domain.memory < domain.allowed else { return }
             let left = domains.values.reduce(server.totalMemory - server.controlMemory) { $0 - $1.memory }
             domains[uuid]?.memory = min(domain.allowed, domain.memory + max(.zero, left))
         }
