@@ -159,4 +159,8 @@ public struct HostCapacity: Hashable, Sendable {
         self.processors = processors
         self.mark = mark
     }
+
+    /// How many desktops are made at once where nobody says otherwise: each making keeps about one processor busy for seconds, and sessions are to
+    /// have the others.
+    public static func preparations(onProcessors processors: Int) -> Int { min(max(2, processors / 4), 8) }
 }

@@ -27,8 +27,8 @@ public final class XenDomainHost: DomainHost {
         public var bridge: String
         /// Absolute path of the program that sets a desktop's network port up.
         public var portScript: String
-        /// How many domains may be built, saved or ended at the same time.
-        public var slowOperations: Int
+        /// How many domains may be built, saved or ended at the same time; nil: as many as suit the server's processors.
+        public var slowOperations: Int?
         /// The mark of this appliance in its domains' UUIDs.
         public var installation: UInt64
         /// Where xenconsoled keeps what guests write to their consoles, and how much of it each of our domains may have there.
@@ -40,7 +40,7 @@ public final class XenDomainHost: DomainHost {
         public var memoryMargin: ByteCount
 
         public init(
-            bridge: String, portScript: String = "/usr/lib/punnet/vif-punnet", slowOperations: Int = 2, installation: UInt64,
+            bridge: String, portScript: String = "/usr/lib/punnet/vif-punnet", slowOperations: Int? = nil, installation: UInt64,
             consoles: String = "/var/log/xen/console", consoleBound: ByteCount = .kibibytes(256), weights: Weights = Weights(),
             memoryMargin: ByteCount = .mebibytes(64)
         ) {
@@ -75,6 +75,8 @@ public final class XenDomainHost: DomainHost {
     private let fast: XenLane
     private let questions: XenLane
     private let slow: XenLanePool
+    /// How many domains may be built, saved or ended at the same time.
+    public let slowOperations: Int
     private let watcher: XenEvents
     private let guests: GuestDesk
     private let logs: ConsoleLogs
@@ -94,7 +96,9 @@ public final class XenDomainHost: DomainHost {
             fast = try XenLane("xen.fast")
             questions = try XenLane("xen.questions")
             guests = try GuestDesk()
-            slow = try XenLanePool("xen.slow", lanes: settings.slowOperations)
+            let suited = HostCapacity.preparations(onProcessors: try questions.xen.capacity().processors)
+            slowOperations = settings.slowOperations ?? suited
+            slow = try XenLanePool("xen.slow", lanes: slowOperations)
             watcher = try XenEvents { event in
                 if let event = Self.translate(event, books) { continuation.yield(event) }
             } ended: { error in

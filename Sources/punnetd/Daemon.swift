@@ -58,7 +58,7 @@ struct Daemon {
         let server = try desktopServer(installation: store.installation)
 
         var brokerSettings = BrokerSettings()
-        brokerSettings.atOnce = settings.atOnce
+        brokerSettings.atOnce = server.atOnce
         let broker = Broker(
             store: store, host: server.host, disks: server.disks, network: server.network,
             addresses: AddressPlan(subnet: settings.subnet), settings: brokerSettings, logger: logger)
@@ -88,6 +88,8 @@ struct Daemon {
         let host: any DomainHost
         let disks: any DiskStore
         let network: any AddressBook
+        /// How many desktops are made on it at once.
+        let atOnce: Int
         /// What of it must run beside the broker.
         var services: [any Service] = []
     }
@@ -111,7 +113,7 @@ struct Daemon {
                             ? .qemuImg : .storagePool(uri: "storage:///system", name: "punnet-images")),
                     logger: logger)
             }
-            return DesktopServer(host: host, disks: disks, network: addressBook(network))
+            return DesktopServer(host: host, disks: disks, network: addressBook(network), atOnce: host.slowOperations)
         case .simulated:
             logger.warning(
                 "THE SERVER IS SIMULATED: no desktop is real, and all of them are gone when this process ends",
@@ -124,7 +126,9 @@ struct Daemon {
                     memory: settings.simulatedMemory, processors: settings.simulatedProcessors, disk: settings.simulatedDisk,
                     plan: AddressPlan(subnet: settings.subnet), speed: settings.simulatedSpeed),
                 logger: logger)
-            return DesktopServer(host: twin.connection, disks: twin.disks, network: twin.connection, services: [twin])
+            let atOnce = settings.atOnce ?? HostCapacity.preparations(onProcessors: settings.simulatedProcessors)
+            return DesktopServer(
+                host: twin.connection, disks: twin.disks, network: twin.connection, atOnce: atOnce, services: [twin])
         }
     }
 

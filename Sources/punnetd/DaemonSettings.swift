@@ -27,7 +27,8 @@ struct DaemonSettings: Sendable, Equatable {
     /// For `network.mode: bridge`: where dnsmasq reads its reservations, and the file with its process number.
     var reservationsFile: String
     var dnsmasqPIDFile: String
-    var atOnce: Int
+    /// Nil: as many as suit the server's processors.
+    var atOnce: Int?
     /// For `hypervisor: simulated`: how large that server is, and how many times as fast as a real one.
     var simulatedMemory: ByteCount
     var simulatedProcessors: Int
@@ -72,7 +73,7 @@ struct DaemonSettings: Sendable, Equatable {
             case .internet: "false"
             case .reservationsFile: "/var/lib/punnet/network/reservations"
             case .dnsmasqPIDFile: "/run/punnet/dnsmasq.pid"
-            case .atOnce: "2"
+            case .atOnce: "auto"
             case .simulatedMemory: "64GiB"
             case .simulatedProcessors: "16"
             case .simulatedDisk: "500GiB"
@@ -94,7 +95,7 @@ struct DaemonSettings: Sendable, Equatable {
             case .subnet where server == .simulated: "a part of 127.0.0.0/8 with at most 28 network bits and no host bits, as 127.88.0.0/24"
             case .subnet: "an IPv4 network with 8 to 28 network bits and no host bits, not of 127.0.0.0/8, as 10.88.0.0/24"
             case .internet: "true or false"
-            case .atOnce: "a number, 1 to 16"
+            case .atOnce: "a number, 1 to 16, or auto: one for each four processors of the server, 2 to 8"
             case .simulatedMemory: "an amount of memory, 4GiB to 4TiB"
             case .simulatedProcessors: "a number, 1 to 1024"
             case .simulatedDisk: "an amount of disk, 1GiB to 1024TiB"
@@ -228,7 +229,7 @@ struct DaemonSettings: Sendable, Equatable {
         internet = try checked(.internet, Bool.init)
         reservationsFile = try checked(.reservationsFile, path)
         dnsmasqPIDFile = try checked(.dnsmasqPIDFile, path)
-        atOnce = try checked(.atOnce, number(1...16))
+        atOnce = try checked(.atOnce) { (text) -> Int?? in text == "auto" ? .some(nil) : number(1...16)(text).map { $0 } }
         simulatedMemory = try checked(.simulatedMemory, amount(.gibibytes(4) ... .gibibytes(4096)))
         simulatedProcessors = try checked(.simulatedProcessors, number(1...1024))
         simulatedDisk = try checked(.simulatedDisk, amount(.gibibytes(1) ... .gibibytes(1 << 20)))

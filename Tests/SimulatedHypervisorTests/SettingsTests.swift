@@ -37,6 +37,16 @@ import Testing
         #expect(settings.simulatedProcessors == 3)
     }
 
+    @Test func asManyDesktopsAreMadeAtOnceAsSuitTheServerUnlessItIsSaid() async throws {
+        #expect(try await read().atOnce == nil)
+        #expect(try await read("pool.atOnce=auto").atOnce == nil)
+        #expect(try await read("pool.atOnce=16").atOnce == 16)
+        for wrong in ["0", "17", "all", ""] {
+            await #expect(throws: DaemonSettings.Refusal.self, "\(wrong)") { try await read("pool.atOnce=\(wrong)") }
+        }
+        #expect([1, 8, 16, 64].map { HostCapacity.preparations(onProcessors: $0) } == [2, 2, 4, 8])
+    }
+
     @Test(arguments: [
         "simulated.memory=1GiB", "simulated.memory=lots", "simulated.processors=0", "simulated.disk=0", "simulated.speed=0",
         "simulated.speed=nan",
