@@ -110,7 +110,7 @@ extension Room {
             }
         return Explanation(
             meaning: "It is being made: step \(number) of \(steps.count)", present: present, deadline: work?.deadline,
-            next: "it is ready when all steps are done. A step that is not done within \(settings.deadline(of: step).text) has failed: then "
+            next: "it is ready when all steps are done. A step that is not done within \(settings.deadline(of: step, in: work?.making).text) has failed: then "
                 + "what there is of it is removed, and it is made anew after a pause",
             remedies: ["'punnet desktop remake \(desktop.name)' gives this try up and begins another"])
     }

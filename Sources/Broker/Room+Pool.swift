@@ -157,7 +157,7 @@ extension Room {
             guard let desktop = preparing(id, generation, at: .overlay), let plan = plan(for: desktop, overlay: path) else { return }
             move(id, .advance(to: .domain))
             let step: Step = if case .restore(let checkpoint)? = works[id]?.making { .restore(plan, checkpoint) } else { .build(plan) }
-            ask(id, step, within: settings.deadline(of: .domain))
+            ask(id, step, within: settings.deadline(of: .domain, in: works[id]?.making))
         case .domainBuilt:
             guard let desktop = preparing(id, generation, at: .domain), let image = desktop.image.flatMap({ images[$0] }) else { return }
             // What is to be frozen keeps what it has in common with its clones.
@@ -165,7 +165,8 @@ extension Room {
             guard image.hasGuest else { return awaitReadiness(of: desktop) }
             move(id, .advance(to: .identity))
             ask(
-                id, .settle(uuid(of: desktop), hostname: desktop.name, user: image.account.user), within: settings.deadline(of: .identity))
+                id, .settle(uuid(of: desktop), hostname: desktop.name, user: image.account.user),
+                within: settings.deadline(of: .identity, in: works[id]?.making))
         case .settled(let password):
             guard let desktop = preparing(id, generation, at: .identity) else { return }
             desktops[id]?.password = password
@@ -175,11 +176,11 @@ extension Room {
             if case .checkpoint(let checkpoint)? = works[id]?.making {
                 move(id, .advance(to: .freezing))
                 let overlay = OverlayName(desktop: id, generation: generation)
-                return ask(id, .freeze(uuid(of: desktop), overlay, checkpoint), within: settings.deadline(of: .freezing))
+                return ask(id, .freeze(uuid(of: desktop), overlay, checkpoint), within: settings.deadline(of: .freezing, in: works[id]?.making))
             }
             move(id, .advance(to: .parking))
             desktops[id]?.fingerprint = fingerprint
-            ask(id, .pause(uuid(of: desktop)), within: settings.deadline(of: .parking))
+            ask(id, .pause(uuid(of: desktop)), within: settings.deadline(of: .parking, in: works[id]?.making))
         case .frozen(let memory):
             guard preparing(id, generation, at: .freezing) != nil, case .checkpoint(let checkpoint)? = works[id]?.making else { return }
             let took = works[id]?.doneText ?? ""
@@ -201,7 +202,9 @@ extension Room {
     private mutating func awaitReadiness(of desktop: Desktop) {
         guard let place = addresses.addresses(of: desktop.place) else { return }
         move(desktop.id, .advance(to: .readiness))
-        ask(desktop.id, .awaitReadiness(uuid(of: desktop), place.address), within: settings.deadline(of: .readiness))
+        ask(
+            desktop.id, .awaitReadiness(uuid(of: desktop), place.address),
+            within: settings.deadline(of: .readiness, in: works[desktop.id]?.making))
     }
 
     private func plan(for desktop: Desktop, overlay: String) -> DomainPlan? {
@@ -274,7 +277,7 @@ extension Room {
     private mutating func overdue(_ desktop: Desktop, finding: String?) {
         switch desktop.state {
         case .preparing(let step):
-            let limit = settings.deadline(of: step).text
+            let limit = settings.deadline(of: step, in: works[desktop.id]?.making).text
             let cause =
                 switch step {
                 case .overlay: "laying its disk took longer than \(limit): the disk that holds it is slow, or does not answer"
@@ -381,7 +384,7 @@ extension Room {
                 } else {
                     .layOverlay(blank: image.blankOverlay, overlay)
                 }
-            ask(id, step, within: settings.deadline(of: .overlay))
+            ask(id, step, within: settings.deadline(of: .overlay, in: works[desktop.id]?.making))
         case .parked(let id, let generation):
             guard let desktop = preparing(id, generation, at: .parking) else { return }
             move(id, .parked)

@@ -272,6 +272,8 @@ public struct BrokerSettings: Hashable, Sendable {
     public var domainDeadline: Duration = .seconds(180)
     public var identityDeadline: Duration = .seconds(420)
     public var readinessDeadline: Duration = .seconds(420)
+    /// By when a restored desktop must have done each of these two: it has nothing to boot, and one that fails shows that its checkpoint is bad.
+    public var restoredDeadline: Duration = .seconds(120)
     public var freezingDeadline: Duration = .seconds(420)
     public var parkingDeadline: Duration = .seconds(30)
     public var removalDeadline: Duration = .seconds(120)
@@ -314,8 +316,9 @@ public struct BrokerSettings: Hashable, Sendable {
     public init() {}
 
     /// By when a step of a making must be done.
-    func deadline(of step: PreparationStep) -> Duration {
-        switch step {
+    func deadline(of step: PreparationStep, in making: Making?) -> Duration {
+        if case .restore? = making, step == .identity || step == .readiness { return restoredDeadline }
+        return switch step {
         case .overlay: overlayDeadline
         case .domain: domainDeadline
         case .identity: identityDeadline

@@ -137,6 +137,21 @@ struct CheckpointTests {
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
+    @Test(arguments: [PreparationStep.identity, .readiness])
+    func whatHasNothingToBootIsGivenUpSooner(step: PreparationStep) async throws {
+        var history = try await History(world)
+        let settings = history.room.settings
+        #expect(settings.restoredDeadline < settings.deadline(of: step, in: .boot))
+        try await history.advance(to: .freezing)
+        try await history.advance(to: step)
+        let restored = try #require(history.room.desktops.values.first { $0.state == .preparing(step) })
+        #expect(history.room.explanation(of: restored).deadline == history.instant + settings.restoredDeadline)
+        history.passTime()
+        let cause = try #require(history.room.failedCheckpoints.first)
+        #expect(cause.contains("a desktop restored from it did not become ready: "), "\(cause)")
+        #expect(cause.contains("within \(settings.restoredDeadline.text)"), "\(cause)")
+    }
+
     @Test func whatHasServedIsGivenUpWhenItFailsTwiceInARow() async throws {
         var history = try await History(world)
         try await history.settle()

@@ -231,8 +231,8 @@ struct FailureTests {
             try await history.advance(to: step)
             let told = try told("room1-1")
             #expect(told.meaning.hasPrefix("It is being made: step \((steps.firstIndex(of: step) ?? 9) + 1) of 5"))
-            #expect(told.next.contains("within \(history.room.settings.deadline(of: step).text) has failed"))
-            if step != .overlay { #expect(told.deadline == history.instant + history.room.settings.deadline(of: step)) }
+            #expect(told.next.contains("within \(history.room.settings.deadline(of: step, in: .boot).text) has failed"))
+            if step != .overlay { #expect(told.deadline == history.instant + history.room.settings.deadline(of: step, in: .boot)) }
         }
         try await history.settle()
         #expect(try told("room1-1").meaning.contains("it is parked"))
