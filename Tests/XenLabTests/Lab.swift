@@ -23,6 +23,8 @@ actor Lab {
     private var seats: [String: Seat] = [:]
     /// How long each desktop took at its first making.
     private(set) var filling: Duration?
+    /// The desktop that is left standing; nil while there is none.
+    var standing: Standing?
 
     // MARK: The machine
 
@@ -123,6 +125,8 @@ actor Lab {
         let explanation: String?
 
         var domainName: String { "\(name)-g\(generation)" }
+        /// Whether it is of the lab that most tests are about.
+        var isOfRoom: Bool { name.hasPrefix("room-") }
     }
 
     struct Session: Decodable, Sendable {
@@ -170,11 +174,11 @@ actor Lab {
         return try await asked("seats", as: [Named].self).map(\.name)
     }
 
-    /// The line to type on a new seat. What had its name before is a seat no more.
-    func enrolmentLine(forSeat seat: String) async throws -> String {
+    /// The line to type on a new seat of a lab. What had its name before is a seat no more.
+    func enrolmentLine(forSeat seat: String, of room: String = "room") async throws -> String {
         if try await seatNames().contains(seat) { try await dom0("punnet seat remove \(seat) --yes") }
         struct Answer: Decodable { let command: String }
-        let answer = try await dom0("punnet seat add \(seat) --lab room --json")
+        let answer = try await dom0("punnet seat add \(seat) --lab \(room) --json")
         return try JSONDecoder().decode(Answer.self, from: Data(answer.utf8)).command
     }
 
@@ -199,7 +203,7 @@ actor Lab {
 
     private func bothThere(within limit: Duration) async throws {
         try await eventually("both desktops are ready", within: limit, every: .seconds(1), holds: {
-            let desktops = try await self.desktopList()
+            let desktops = try await self.desktopList().filter(\.isOfRoom)
             return desktops.count == 2 && desktops.allSatisfy { $0.state == "ready" || $0.state == "leased" }
         })
     }
@@ -212,10 +216,10 @@ actor Lab {
         }
     }
 
-    /// A machine on the LAN with that name: the same one each time.
-    func seat(_ name: String) async throws -> Seat {
+    /// A machine on the LAN with that name, for a lab's desktops: the same one each time.
+    func seat(_ name: String, of room: String = "room") async throws -> Seat {
         if let seat = seats[name] { return seat }
-        let seat = try await Seat(name: name, lab: self)
+        let seat = try await Seat(name: name, of: room, in: self)
         seats[name] = seat
         return seat
     }

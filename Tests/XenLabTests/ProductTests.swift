@@ -42,6 +42,21 @@ extension XenLab {
             try #require(withChannel == ["punnet-lab"], "\(debs)")
         }
 
+        @Test func whatTheLabLaysOverItsDesktopsIsOnItsOwnDiskOnly() async throws {
+            let packages = try #require(Lab.packages)
+            let images = try await Program.output(of: [Lab.repository + "/Scripts/xen-lab", "images"], within: .seconds(600))
+            func place(_ name: String) throws -> String {
+                String(try #require(images.split(separator: "\n").first { $0.hasPrefix(name + "=") }).dropFirst(name.count + 1))
+            }
+            let (desktop, disk) = (try place("desktop"), try place("images"))
+            for word in ["lab-desktop", "lab.wakes"] {
+                try #require(try await Self.file(disk, holds: word), "the search finds what is there")
+                for file in ["\(desktop)/disk.qcow2", "\(desktop)/initrd.img", "\(desktop)/image.json", packages] {
+                    try #require(try await !Self.file(file, holds: word), "\(word) is in \(file)")
+                }
+            }
+        }
+
         private static let port = "virtio-ports/punnet"
 
         private static func file(_ path: String, holds text: String) async throws -> Bool {

@@ -12,8 +12,8 @@ actor Seat {
 
     private static let programPath = Lab.repository + "/appliance/seat/usr/bin/punnet-seat"
 
-    /// Plugs a new machine in, and enrols it by the line that the appliance prints.
-    init(name: String, lab: Lab) async throws {
+    /// Plugs a new machine in, and enrols it for a lab's desktops by the line that the appliance prints.
+    init(name: String, of room: String, in lab: Lab) async throws {
         self.name = name
         self.lab = lab
         folder = try Scratch.folder()
@@ -27,7 +27,7 @@ actor Seat {
                 let text = try String(contentsOfFile: number, encoding: .utf8)
                 return text.split(separator: "\n").last { Int($0) != nil }.map(String.init)
             })
-            let words = try await lab.enrolmentLine(forSeat: name).split(separator: " ").map(String.init)
+            let words = try await lab.enrolmentLine(forSeat: name, of: room).split(separator: " ").map(String.init)
             guard words.first == "punnet-seat" else { throw Program.Failure(description: "this is no line for a seat: \(words)") }
             _ = try await Program.output(
                 of: Self.onMachine(name) + [Self.programPath] + words.dropFirst(), environment: environment, within: .seconds(60))
@@ -166,6 +166,20 @@ actor Seat {
         try await type("c ffffff; clear")
         try await eventually("the terminal of \(name) is empty again", within: .seconds(60)) { try await self.picture().share(of: .white) > 0.1 }
         return answer
+    }
+
+    /// By how many seconds the clock of the desktop on the screen is behind dom0's, and the way to dom0: it tells its time on its console, and
+    /// the console's log has the time at which that came.
+    func lateness() async throws -> Double {
+        let console = try await lab.console(of: try await desktopShown().desktop)
+        let word = String(UInt32.random(in: 1...UInt32.max), radix: 16)
+        try await type("date +\(word)=%s.%N= >/dev/hvc0")
+        return try await eventually("the desktop of \(name) tells the time", within: .seconds(30)) {
+            let answer = try await self.lab.dom0("tail -n 1 \(console) | tr -d '\\r\\n'; stat -c =%.9Y \(console)")
+            let fields = answer.split(separator: "=").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+            guard fields.count == 3, fields[0] == word, let told = Double(fields[1]), let came = Double(fields[2]) else { return nil }
+            return came - told
+        }
     }
 
     /// The local TCP ports by which it is connected to the relay.
