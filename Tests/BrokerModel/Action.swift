@@ -109,8 +109,8 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case 834..<843: return .addLab(size: Int.random(in: 1...2, using: &random))
         case 843..<852: return .deleteLab(number)
         case 852..<885: return .faults(failures: maybe(), lies: maybe(), silences: maybe(), hangs: maybe())
-        case 885..<905: return .faultsEnd
-        case 905..<917: return .leaveDisk(gibibytes: one(of: [80, 7, 3]))
+        case 885..<897: return .faultsEnd
+        case 897..<917: return .leaveDisk(gibibytes: one(of: [80, 7, 3]))
         case 917..<935: return .diskFull(maybe())
         case 935..<990: return .kill(afterMoments: Int.random(in: 1...40, using: &random))
         default: return .losePower
