@@ -180,6 +180,27 @@ struct AdmissionTests {
         #expect(world.violations == [])
     }
 
+    @Test func whoFollowsWhatCouldNotBeRemovedIsJudgedByWhatTheServerHasThen() async throws {
+        let world = try World()
+        _ = try await world.furnish(size: 2)
+        var settings = BrokerSettings()
+        settings.atOnce = 1
+        var history = try await History(world, settings: settings)
+        func step(_ holds: (StepKind) -> Bool) -> Int? {
+            history.pending.firstIndex { if case .step(_, _, let step) = $0 { holds(step.kind) } else { false } }
+        }
+        while step({ $0 == .making(.readiness) }) == nil { try await history.doEffect(try #require(history.possible.first)) }
+        history.failEffect(try #require(step { $0 == .making(.readiness) }))
+        while let next = history.possible.first(where: { $0 != step { $0 == .removal } }) { try await history.doEffect(next) }
+        // It is known what the server has; then others take all of it, and the removal fails.
+        #expect(history.room.capacity != nil)
+        world.heldByXen = .gibibytes(3)
+        history.failEffect(try #require(step { $0 == .removal }))
+        try await history.settle()
+        #expect(history.states().sorted() == ["empty", "quarantined"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
     @Test func nothingIsPromisedOfAServerThatCannotBeAsked() async throws {
         let world = try World()
         let lab = try await world.furnish(size: 1)[0]
