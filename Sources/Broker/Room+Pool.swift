@@ -497,6 +497,7 @@ extension Room {
     mutating func imageIs(_ image: ImageVersion) {
         images[image.id] = image
         dropCheckpoints()
+        capacity = nil
         fill()
     }
 

@@ -10,9 +10,12 @@ extension Room {
         return min(lab.size, desktops.busy(in: lab.id) + max(lab.leastReady, lines[lab.id, default: []].count))
     }
 
-    /// After a desktop of the lab was leased or is waited for: others may have to be made, where not all of its size stand ready anyway.
+    /// After a desktop of the lab was leased or is waited for: others have to be made where not all of its size stand ready anyway. What the server had
+    /// when it was last measured may be long ago.
     mutating func follow(_ lab: LabID) {
-        if labs[lab].map({ $0.leastReady > 0 }) ?? false { fill() }
+        guard let lab = labs[lab], desktops.count(in: lab.id) < wanted(in: lab) else { return }
+        capacity = nil
+        fill()
     }
 
     /// The hardware that a desktop is to have when it is made next.

@@ -56,6 +56,17 @@ struct SizesTests {
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
+    @Test func whatIsMadeWithAClaimIsJudgedByWhatTheServerHasThen() async throws {
+        var history = try await atRest { $0.leastReady = 1 }
+        let seat = try await world.addSeats(1, lab: lab)[0]
+        history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: lab.id, isPresent: true)))
+        world.heldByXen = .gibibytes(3)
+        history.claim(seat)
+        try await history.settle()
+        #expect(history.states().sorted() == ["empty", "leased"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
     @Test func whoeverWaitsIsServedThoughFewerStandReady() async throws {
         var history = try await atRest { $0.leastReady = 1 }
         let seats = try await world.addSeats(4, lab: lab)
