@@ -72,7 +72,8 @@ extension XenLab {
             }
         }
 
-        @Test func aDesktopOfAnotherLabIsRestoredFromTheSameCheckpointAndLeftStanding() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run"))
+        func aDesktopOfAnotherLabIsRestoredFromTheSameCheckpointAndLeftStanding() async throws {
             try await lab.fillRoom()
             let standing = try await lab.leaveOneStanding()
             try #require(standing.domain.isPaused)
