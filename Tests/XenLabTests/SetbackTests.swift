@@ -278,7 +278,7 @@ extension XenLab {
             let begun = clock.now
             try await lab.dom0("punnet lab create \(waking.rawValue) --image \(waking.rawValue) --size 1 --memory 512MiB --vcpus 1")
             // Frozen, and restored in vain: that is told for as long as it is so.
-            let told = try await eventually("punnet status tells why \(name) is booted", within: .seconds(400), every: .seconds(1)) {
+            let told = try await eventually("punnet status tells why \(name) is booted", within: .seconds(600), every: .seconds(1)) {
                 let trouble = try await lab.dom0("punnet status").split(separator: "\n").first { $0.contains("are booted, not restored") }
                 return trouble.map(String.init)
             }
@@ -343,7 +343,7 @@ extension XenLab {
 
 /// Images whose desktops boot well and do not wake well: the lab's, with a word for Scripts/lib/xen-lab-desktop on the kernel's command line.
 enum BadWaking: String, CaseIterable {
-    case hung, deaf
+    case deaf, hung
 
     var fault: String {
         switch self {
