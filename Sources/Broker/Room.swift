@@ -273,7 +273,7 @@ public struct BrokerSettings: Hashable, Sendable {
     public var identityDeadline: Duration = .seconds(420)
     public var readinessDeadline: Duration = .seconds(420)
     /// By when a restored desktop must have done each of these two: it has nothing to boot, and one that fails shows that its checkpoint is bad.
-    public var restoredDeadline: Duration = .seconds(120)
+    public var restoredDeadline: Duration = .seconds(180)
     public var freezingDeadline: Duration = .seconds(420)
     public var parkingDeadline: Duration = .seconds(30)
     public var removalDeadline: Duration = .seconds(120)

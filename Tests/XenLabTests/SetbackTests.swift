@@ -355,8 +355,8 @@ enum BadWaking: String, CaseIterable {
     /// What is said of it.
     var cause: String {
         switch self {
-        case .hung: "its guest did not say within 120 s that it has taken its identity over"
-        case .deaf: "RDP did not answer within 120 s: nothing answers at "
+        case .hung: "its guest did not say within 180 s that it has taken its identity over"
+        case .deaf: "RDP did not answer within 180 s: nothing answers at "
         }
     }
 
