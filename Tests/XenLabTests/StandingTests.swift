@@ -20,7 +20,7 @@ extension XenLab {
             })
             try #require(try await lab.domain(of: standing.desktop) == standing.domain, "it is the same domain, and paused")
             try #require(try await lab.worked(standing.domain) == standing.worked, "it never ran meanwhile")
-            let seat = try await lab.seat("pi-4", of: Lab.Standing.room)
+            let seat = try await lab.seat(Lab.Standing.seat, of: Lab.Standing.room)
             let clock = ContinuousClock()
             let begun = clock.now
             try await seat.start()
@@ -38,8 +38,6 @@ extension XenLab {
             try await seat.openTerminal()
             try await seat.requireRightTime()
             try #require(try await seat.holds("test \"$(hostname)\" = \(session.desktop)"))
-            await lab.seatLeaves(seat.name)
-            try await lab.dom0("punnet seat remove \(seat.name) --yes")
             try await lab.leaveNoneStanding()
         }
     }
@@ -50,6 +48,8 @@ extension Lab {
     struct Standing: Sendable {
         /// A lab of its own, whose desktop is never aired.
         static let room = "still"
+        /// Who comes to it in the end.
+        static let seat = "pi-4"
 
         let desktop: String
         let domain: Domain
@@ -73,9 +73,11 @@ extension Lab {
         return left
     }
 
-    /// Deletes its lab, where there is one.
+    /// Deletes its lab and its seat, where there are any.
     func leaveNoneStanding() async throws {
         standing = nil
+        await seatLeaves(Standing.seat)
+        if try await seatNames().contains(Standing.seat) { try await dom0("punnet seat remove \(Standing.seat) --yes") }
         guard try await dom0("punnet lab list").contains(Standing.room) else { return }
         try await dom0("punnet lab delete \(Standing.room) --yes", within: .seconds(60))
         try await eventually("nothing is left of \(Standing.room)", within: .seconds(60)) {
