@@ -22,8 +22,9 @@ bench_lab() {
     until dom0 punnet status >/dev/null 2>&1; do sleep 0.5; done
     strip -o "$work/punnet-bench" "$programs/punnet-bench"
     "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/punnet-bench" /usr/local/bin/punnet-bench
-    dom0 "chmod 755 /usr/local/bin/punnet-bench; mkdir /var/tmp/cold; cp $images/* /var/tmp/cold/; \
-        jq 'del(.guest) | .name = \"booted\"' $images/image.json > /var/tmp/cold/image.json"
+    dom0 "chmod 755 /usr/local/bin/punnet-bench; mkdir /var/tmp/cold; cp $images/* /var/tmp/cold/"
+    dom0 cat "$images/image.json" | jq 'del(.guest) | .name = "booted"' >"$work/booted.json"
+    "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/booted.json" /var/tmp/cold/image.json
 
     step "Six desktops, restored"
     dom0 punnet image add "$images" >/dev/null
