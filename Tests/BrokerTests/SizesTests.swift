@@ -60,7 +60,7 @@ struct SizesTests {
         var history = try await atRest { $0.leastReady = 1 }
         let seat = try await world.addSeats(1, lab: lab)[0]
         history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: lab.id, isPresent: true)))
-        world.heldByXen = .gibibytes(3)
+        world.heldByXen = .mebibytes(3_400)
         history.claim(seat)
         try await history.settle()
         #expect(history.states().sorted() == ["empty", "leased"])
