@@ -71,14 +71,6 @@ extension XenLab {
                         Double(last.share) / 1000, Double(last.wakeUps(since: first)) / (last.at - first.at)))
             }
         }
-
-        @Test(.enabled(if: LongRun.isLong, "for the long run"))
-        func aDesktopOfAnotherLabIsRestoredFromTheSameCheckpointAndLeftStanding() async throws {
-            try await lab.fillRoom()
-            let standing = try await lab.leaveOneStanding()
-            try #require(standing.domain.isPaused)
-            try #require(try await lab.boots() == (1, 0))
-        }
     }
 }
 

@@ -23,8 +23,6 @@ actor Lab {
     private var seats: [String: Seat] = [:]
     /// How long each desktop took at its first making.
     private(set) var filling: Duration?
-    /// The desktop that is left standing; nil while there is none.
-    var standing: Standing?
 
     // MARK: The machine
 

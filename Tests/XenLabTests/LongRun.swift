@@ -1,6 +1,6 @@
 import Foundation
 
-/// The report of a run: every sudden end and every bad day, with what came of it. `Scripts/test --long` keeps it.
+/// The report of a run: every sudden end and every bad day, with what came of it. Scripts/lib/long-run.sh keeps it.
 actor LongRun {
     static let shared = LongRun()
 
@@ -43,45 +43,19 @@ actor LongRun {
         guard let path = Self.path else { return }
         func cell(_ text: String) -> String { text.replacingOccurrences(of: "|", with: "\\|").replacingOccurrences(of: "\n", with: " ") }
         var text =
-            "# The long run\n\n" + Self.machine + "\nBegan \(began.ISO8601Format()), this is of \(Date().ISO8601Format()). "
-            + "Seed \(Self.seed): `PUNNET_LONG_SEED=\(Self.seed) Scripts/test --long` has the same moments again.\n"
-            + "A pool must be whole within \(seconds(XenLab.Survival.refill * Pace.factor)) of a sudden end, and within "
+            "Began \(began.ISO8601Format()), this is of \(Date().ISO8601Format()). Seed \(Self.seed): `PUNNET_LONG_SEED=\(Self.seed) "
+            + "Scripts/test --long` has the same moments again. The server booted \(String(format: "%.1f", Pace.factor)) times as long as on a "
+            + "quiet machine: a pool must be whole within \(seconds(XenLab.Survival.refill * Pace.factor)) of a sudden end, and within "
             + "\(seconds(XenLab.Survival.refillAfterPowerCut * Pace.factor)) of a power cut.\n"
         if !events.isEmpty {
-            text += "\n## Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"
+            text += "\n### Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"
             for event in events { text += "| \(cell(event.what)) | \(cell(event.detail)) | \(event.whole) |\n" }
         }
         if !badDays.isEmpty {
-            text += "\n## Bad days\n\n| fault | state | message | recovery |\n| --- | --- | --- | --- |\n"
+            text += "\n### Bad days\n\n| fault | state | message | recovery |\n| --- | --- | --- | --- |\n"
             for day in badDays { text += "| \(cell(day.day)) | \(cell(day.state)) | \(cell(day.message)) | \(cell(day.recovery)) |\n" }
         }
-        if !remarks.isEmpty { text += "\n## What the server held\n\n" + remarks.map { "- \($0)\n" }.joined() }
+        if !remarks.isEmpty { text += "\n### What was seen\n\n" + remarks.map { "- \($0)\n" }.joined() }
         try? text.write(toFile: path, atomically: true, encoding: .utf8)
     }
-
-    /// The commit and the machine of this run.
-    private static let machine: String = {
-        func output(_ line: String) -> String {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/bin/sh")
-            process.arguments = ["-c", line]
-            process.currentDirectoryURL = URL(fileURLWithPath: Lab.repository)
-            let pipe = Pipe()
-            process.standardOutput = pipe
-            guard (try? process.run()) != nil else { return "" }
-            let data = pipe.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        }
-        let emulated = output("grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ] && echo KVM || echo 'everything emulated (TCG)'")
-        return """
-            | | |
-            | --- | --- |
-            | commit | \(output("git describe --always --dirty --abbrev=40")) |
-            | machine | \(output("nproc")) processors (\(output("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"))), \
-            \(output("awk '/MemTotal/ {printf \"%.0f GiB\", $2 / 1048576}' /proc/meminfo")), Linux \(output("uname -r")) |
-            | the lab in it | 2 processors, 6 GiB, 2 of them dom0's; \(emulated) |
-
-            """
-    }()
 }
