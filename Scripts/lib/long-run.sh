@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # what is not set here, Scripts/test and its other parts set
-# The long run: three labs beside each other, since most of it is waiting. Each boots once the one before it has, so that none takes the
-# other's boot for its own slowness.
+# The long run: three labs beside each other, since most of it is waiting. Each boots once the room of the one before it is filled, so that
+# none takes the other's work for its own slowness.
 #
 #   long_run     runs them, counts their tests and writes Docs/Proof/LongRun.md
 #   long_run_end ends what an interrupted one left
@@ -31,7 +31,7 @@ long_run() {
         pids[$part]=$pid
         long_run_pids+=" $pid"
         (tail -n +1 -F --pid "$pid" "$work/$part.log" 2>/dev/null | sed -u "s/^/$part: /") &
-        until grep -q 'figure: power-on to punnetd answering' "$work/$part.log" || ! kill -0 "$pid" 2>/dev/null; do sleep 1; done
+        until grep -q 'figure: two desktops, from nothing to ready' "$work/$part.log" || ! kill -0 "$pid" 2>/dev/null; do sleep 1; done
     done
     for part in "${long_run_parts[@]}"; do
         status=0
