@@ -20,6 +20,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -61,9 +62,12 @@ let package = Package(
         .target(name: "Relay", dependencies: ["Identity"] + nio + [logging, lifecycle]),
         .target(name: "ControlAPI", dependencies: []),
         .target(
+            name: "ControlPanel",
+            dependencies: ["Broker", "ControlAPI", "DesktopModel", "DesktopStore", .product(name: "Mustache", package: "swift-mustache")], exclude: ["Files"]),
+        .target(
             name: "ControlServer",
             dependencies: [
-                "ControlAPI", "Broker", logging, lifecycle,
+                "ControlAPI", "ControlPanel", "Broker", logging, lifecycle,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
             ]),
@@ -117,8 +121,10 @@ let package = Package(
         .testTarget(
             name: "ControlServerTests",
             dependencies: [
-                "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging, lifecycle,
+                "ControlServer", "ControlAPI", "ControlPanel", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging,
+                lifecycle,
             ]),
+        .testTarget(name: "ControlPanelTests", dependencies: ["ControlPanel", "Broker", "DesktopModel", "DesktopStore"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

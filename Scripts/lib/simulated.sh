@@ -73,6 +73,7 @@ simulated:
   speed: $2
 data: $1/data
 runtime: $1/run
+panel: $PWD/Sources/ControlPanel/Files
 https:
   address: 127.0.0.1
   port: $simulated_https

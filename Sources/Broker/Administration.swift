@@ -19,6 +19,11 @@ public final class Administration: Sendable {
         try await broker.roomReport()
     }
 
+    /// Something for each time that the room changes, until nobody reads it; what comes while the last was not read yet counts as one.
+    public func changes() async -> AsyncStream<Void> {
+        await broker.changes()
+    }
+
     // MARK: Images
 
     public func images() async throws(BrokerError) -> [ImageVersion] {
@@ -118,22 +123,16 @@ public final class Administration: Sendable {
         try await inTurn { () async throws(BrokerError) in try await self.carryOut(change, of: name) }
     }
 
+    /// What a change would mean for the lab's desktops; nothing changes. Refused where it is not possible.
+    public func consequences(of change: LabChange, forLab name: String) async throws(BrokerError) -> [LabConsequence] {
+        let room = await broker.roomOnceMeasured()
+        return try room.consequences(of: try room.lab(named: name, after: change))
+    }
+
     private func carryOut(_ change: LabChange, of name: String) async throws(BrokerError) -> LabReport {
         let room = await broker.roomOnceMeasured()
-        var lab = try room.lab(named: name)
-        let image =
-            if let wanted = change.image { try room.image(named: wanted) } else { try room.image(lab.image) }
-        lab.image = image.id
-        lab.profile.vcpus = change.vcpus ?? lab.profile.vcpus
-        lab.profile.memory = change.memory ?? lab.profile.memory
-        lab.size = change.size ?? lab.size
-        lab.leastReady = change.leastReady ?? lab.leastReady
-        lab.atOnce = change.atOnce ?? lab.atOnce
-        lab.grace = change.grace ?? lab.grace
-        lab.airing = change.airing ?? lab.airing
-        lab.afterSession = change.afterSession ?? lab.afterSession
-        try room.check(lab, image)
-        let changed = lab
+        let changed = try room.lab(named: name, after: change)
+        try room.check(changed, try room.image(changed.image))
         try await stored { () async throws(StoreError) in try await store.updateLab(changed) }
         await broker.deliver(.labChanged(changed))
         return try await broker.report(of: changed.id)
@@ -207,10 +206,10 @@ public final class Administration: Sendable {
         await broker.deliver(.remake(try await broker.room.desktop(named: name).id))
     }
 
-    /// Open sessions, newest first; with `all` the ended ones too, at most `limit`.
-    public func sessions(all: Bool, limit: Int) async throws(BrokerError) -> [SessionReport] {
+    /// Open sessions, newest first; with `all` the ended ones too, those before one where it is named, at most `limit`.
+    public func sessions(all: Bool, before: SessionID? = nil, limit: Int) async throws(BrokerError) -> [SessionReport] {
         let records = try await stored { () async throws(StoreError) in
-            try await store.sessions(openOnly: !all, limit: max(1, min(limit, 10_000)))
+            try await store.sessions(openOnly: !all, before: before, limit: max(1, min(limit, 10_000)))
         }
         let room = await broker.room
         return records.map { record in

@@ -46,6 +46,8 @@ public actor Broker: Service {
     private var claims: [ClaimID: CheckedContinuation<Result<Lent, BrokerError>, Never>] = [:]
     private var streams: [SeatID: (number: UInt64, continuation: AsyncStream<SeatEvent>.Continuation)] = [:]
     private var nextStream: UInt64 = 1
+    /// Who is told that the room has changed.
+    private var watchers: [UInt64: AsyncStream<Void>.Continuation] = [:]
     private var conditions: [(id: UInt64, holds: @Sendable (borrowing Room) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
 
     private let identities: Identities
@@ -146,6 +148,8 @@ public actor Broker: Service {
         await keeper.stop()
         for (_, stream) in streams { stream.continuation.finish() }
         streams = [:]
+        for (_, watcher) in watchers { watcher.finish() }
+        watchers = [:]
         for (_, claim) in claims { claim.resume(returning: .failure(.unavailable)) }
         claims = [:]
         for condition in conditions { condition.continuation.resume() }
@@ -168,6 +172,7 @@ public actor Broker: Service {
         guard !isReading else { return meanwhile.append(event) }
         for effect in room.take(event, at: now) { carryOut(effect) }
         setTimer()
+        tellOfChange()
         let met = conditions.filter { $0.holds(room) }
         guard !met.isEmpty else { return }
         conditions.removeAll { condition in met.contains { $0.id == condition.id } }
@@ -369,6 +374,26 @@ public actor Broker: Service {
         guard let continuation = claims.removeValue(forKey: id) else { return }
         deliver(.claimAbandoned(id))
         continuation.resume(returning: .failure(.unavailable))
+    }
+
+    /// Something for each change of the room; what comes while the last was not read yet counts as one.
+    func changes() -> AsyncStream<Void> {
+        let number = nextStream
+        nextStream += 1
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        guard phase != .stopped else {
+            continuation.finish()
+            return stream
+        }
+        watchers[number] = continuation
+        continuation.onTermination = { [weak self] _ in Task { await self?.forgetWatcher(number) } }
+        return stream
+    }
+
+    private func forgetWatcher(_ number: UInt64) { watchers[number] = nil }
+
+    func tellOfChange() {
+        for watcher in watchers.values { watcher.yield() }
     }
 
     /// Opens a seat's stream; an older one of the same seat ends. The seat is present while one is open.

@@ -8,6 +8,7 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownImage(String)
     case unknownDesktop(String)
     case unknownSeat(String)
+    case unknownPerson(String)
     case unknownSession(SessionID)
     /// The session is another seat's.
     case notYourSession(SessionID)
@@ -33,6 +34,7 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownImage(let name): "there is no image '\(name)'; 'punnet image list' shows them"
         case .unknownDesktop(let name): "there is no desktop '\(name)'; 'punnet desktop list' shows them"
         case .unknownSeat(let name): "there is no seat '\(name)'; 'punnet seat list' shows them"
+        case .unknownPerson(let name): "there is nobody named '\(name)'"
         case .unknownSession(let id): "there is no open session \(id); 'punnet session list' shows them"
         case .notYourSession(let id): "session \(id) belongs to another seat"
         case .wordRefused: "the word is wrong, used or expired; 'punnet seat add' gives a new one"

@@ -7,6 +7,21 @@ extension Room {
         return lab
     }
 
+    /// The lab as a change would have it; nothing is checked but that there are lab and image.
+    func lab(named name: String, after change: LabChange) throws(BrokerError) -> Lab {
+        var lab = try lab(named: name)
+        if let wanted = change.image { lab.image = try image(named: wanted).id }
+        lab.profile.vcpus = change.vcpus ?? lab.profile.vcpus
+        lab.profile.memory = change.memory ?? lab.profile.memory
+        lab.size = change.size ?? lab.size
+        lab.leastReady = change.leastReady ?? lab.leastReady
+        lab.atOnce = change.atOnce ?? lab.atOnce
+        lab.grace = change.grace ?? lab.grace
+        lab.airing = change.airing ?? lab.airing
+        lab.afterSession = change.afterSession ?? lab.afterSession
+        return lab
+    }
+
     func image(_ id: ImageVersionID) throws(BrokerError) -> ImageVersion {
         guard let image = images[id] else { throw .unknownImage("\(id)") }
         return image

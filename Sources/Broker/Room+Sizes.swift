@@ -43,6 +43,36 @@ extension Room {
         for (id, count) in inUse(self).sorted(by: { $0.key < $1.key }) where before[id] != count { serve(id) }
     }
 
+    /// What it would mean for its desktops that a lab becomes this one. Refused where it is not possible.
+    func consequences(of changed: Lab) throws(BrokerError) -> [LabConsequence] {
+        guard let lab = labs[changed.id] else { throw .unknownLab(changed.name) }
+        let image = try image(changed.image)
+        try check(changed, image)
+        let own = desktops.values.filter { $0.lab == lab.id }
+        let removed = max(0, own.count - changed.size)
+        let touched = own.filter { changed.image != lab.image || (changed.profile != lab.profile && $0.ownProfile == nil) }
+        var inUse = 0
+        var parked = 0
+        for desktop in touched {
+            switch desktop.state {
+            case .leased: inUse += 1
+            case .ready, .preparing: parked += 1
+            case .empty, .retiring, .quarantined: break
+            }
+        }
+        var told: [LabConsequence] = []
+        if parked > removed { told.append(.madeAnew(parked - removed)) }
+        if inUse > 0 { told.append(.whenTheyEnd(inUse)) }
+        if removed > 0 { told.append(.removed(removed)) }
+        if changed.size > lab.size { told.append(.added(changed.size - lab.size)) }
+        if changed.image != lab.image || changed.profile != lab.profile, settings.usesCheckpoints, image.mayBeRestored,
+            checkpoint(of: image.id, changed.profile) == nil
+        {
+            told.append(.bootedFirst)
+        }
+        return told.isEmpty ? [.nothing] : told
+    }
+
     // MARK: A desktop with hardware of its own
 
     /// What it would mean that a desktop is to have this hardware, one sentence each. Refused where it is not possible.

@@ -17,7 +17,7 @@ public struct RoomReport: Hashable, Sendable {
         }
     }
 
-    public let labs: [LabReport]
+    public var labs: [LabReport]
     public let memory: Memory?
     public let diskFree: ByteCount?
     public let diskTotal: ByteCount?
@@ -92,14 +92,28 @@ public struct SeatReport: Hashable, Sendable {
     public let enrolled: Bool
     /// Whether its event stream is open now.
     public let present: Bool
+    /// The place in its lab's line, from 1, while it waits.
+    public let line: Int?
+    public let session: SessionID?
+    /// Whether its session's link through the relay is open now.
+    public let connected: Bool
     public let desktop: String?
-    public init(id: SeatID, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?) {
+    /// Where its table stands; nil where nobody has said.
+    public let place: TablePlace?
+    public init(
+        id: SeatID, name: String, lab: String, enrolled: Bool, present: Bool, line: Int?, session: SessionID?, connected: Bool, desktop: String?,
+        place: TablePlace?
+    ) {
         self.id = id
         self.name = name
         self.lab = lab
         self.enrolled = enrolled
         self.present = present
+        self.line = line
+        self.session = session
+        self.connected = connected
         self.desktop = desktop
+        self.place = place
     }
 }
 
@@ -186,4 +200,20 @@ public struct LabChange: Hashable, Sendable {
         self.airing = airing
         self.afterSession = afterSession
     }
+}
+
+/// What a change of a lab means for its desktops.
+public enum LabConsequence: Hashable, Sendable {
+    /// No desktop is touched.
+    case nothing
+    /// So many that nobody has are thrown away and made anew.
+    case madeAnew(Int)
+    /// So many that somebody has change when their session ends.
+    case whenTheyEnd(Int)
+    /// The pool gets so many more, at most.
+    case added(Int)
+    /// The pool loses so many; those that somebody has go when their session ends.
+    case removed(Int)
+    /// One is booted and frozen first: there is no checkpoint of such a desktop yet.
+    case bootedFirst
 }

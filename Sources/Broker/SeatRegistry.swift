@@ -53,8 +53,18 @@ public final class SeatRegistry: Sendable {
             return SeatReport(
                 id: seat.id, name: seat.name, lab: room.labs[seat.lab]?.name ?? "", enrolled: seat.enrolled != nil,
                 present: room.seats[seat.id]?.isPresent ?? false,
-                desktop: session.flatMap { room.desktops[$0.session.desktop]?.name })
+                line: room.lines[seat.lab]?.firstIndex { $0.seat == seat.id }.map { $0 + 1 }, session: session?.session.id,
+                connected: session?.links.isEmpty == false, desktop: session.flatMap { room.desktops[$0.session.desktop]?.name },
+                place: seat.place)
         }
+    }
+
+    /// Says where a seat's table stands in the room's plan.
+    public func place(_ name: String, at place: TablePlace) async throws(BrokerError) {
+        let seats = try await stored { () async throws(StoreError) in try await store.seats() }
+        guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
+        try await stored { () async throws(StoreError) in try await store.setPlace(of: seat.id, to: place) }
+        await broker.tellOfChange()
     }
 
     /// Enrols the seat for which the word was made, and uses the word up. The token is told once and kept only as a hash.

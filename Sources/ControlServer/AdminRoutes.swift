@@ -13,6 +13,14 @@ struct Enrolment: Sendable {
     let addresses: [String]
     let port: Int
 
+    /// Where browsers find the panel.
+    var panelAddresses: [String] {
+        addresses.map { address in
+            let host = address.contains(":") ? "[\(address)]" : address
+            return "https://\(host)" + (port == 443 ? "/" : ":\(port)/")
+        }
+    }
+
     /// The complete line to type on the seat.
     func command(word: String) -> String {
         let address = addresses.first ?? "ADDRESS"
@@ -32,12 +40,14 @@ struct AdminRoutes: Sendable {
     let seats: SeatRegistry
     let operations: Operations
     let enrolment: Enrolment
+    let people: PeopleRegistry
 
     func responder() -> RouterResponder<BasicRequestContext> {
         let router = Router(context: BasicRequestContext.self)
         router.add(middleware: ProblemMiddleware(audience: .administrator))
         let api = router.group("api/v1")
         api.get("room") { _, _ in try Response(RoomMessage(try await administration.room())) }
+        api.post("first-start") { _, _ in try await drawCode() }
         api.get("images") { _, _ in try Response(try await administration.images().map(ImageMessage.init)) }
         api.post("images", use: addImage)
         api.patch("images/:name", use: changeImage)
@@ -56,6 +66,12 @@ struct AdminRoutes: Sendable {
         api.get("sessions", use: sessions)
         api.post("sessions/:id/end", use: endSession)
         return router.buildResponder()
+    }
+
+    private func drawCode() async throws -> Response {
+        guard let code = try await people.drawCode() else { throw Problem.begunAlready }
+        return try Response(
+            FirstStartMessage(code: code, addresses: enrolment.panelAddresses, expiresInSeconds: Int(PeopleRegistry.codeLifetime.components.seconds)))
     }
 
     private func addImage(_ request: Request, _: BasicRequestContext) async throws -> Response {

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// How often a guess may be wrong: a bucket of tries for each address and one for all, which fill again with time. A right guess gives its
-/// try back.
+/// How often a guess may be wrong: a bucket of tries for each address and, where wanted, one for all, which fill again with time. A right guess
+/// gives its try back.
 ///
 /// It holds at most `addressLimit` addresses; one that is not held has a full bucket, so the oldest are forgotten first, and the bucket for
 /// all still counts.
@@ -24,12 +24,12 @@ final class Attempts: Sendable {
     }
 
     private let perAddress: Allowance
-    private let inAll: Allowance
+    private let inAll: Allowance?
     private let addressLimit: Int
     private let state = Mutex(State())
 
     init(
-        perAddress: Allowance = Allowance(burst: 5, refill: .seconds(12)), inAll: Allowance = Allowance(burst: 60, refill: .seconds(1)),
+        perAddress: Allowance = Allowance(burst: 5, refill: .seconds(12)), inAll: Allowance? = Allowance(burst: 60, refill: .seconds(1)),
         addressLimit: Int = 1024
     ) {
         self.perAddress = perAddress
@@ -41,10 +41,10 @@ final class Attempts: Sendable {
     func take(_ address: PeerAddress, at now: ContinuousClock.Instant = .now) -> Duration? {
         state.withLock { state in
             let own = Self.wait(state.byAddress[address.counted], perAddress, now)
-            let common = Self.wait(state.all, inAll, now)
+            let common = inAll.flatMap { Self.wait(state.all, $0, now) }
             if let wait = [own, common].compactMap(\.self).max() { return wait }
             state.byAddress[address.counted] = Self.taken(state.byAddress[address.counted], perAddress, now)
-            state.all = Self.taken(state.all, inAll, now)
+            if let inAll { state.all = Self.taken(state.all, inAll, now) }
             if state.byAddress.count > addressLimit { forget(&state, now) }
             return nil
         }
@@ -54,7 +54,7 @@ final class Attempts: Sendable {
     func giveBack(_ address: PeerAddress) {
         state.withLock { state in
             state.byAddress[address.counted]?.fullAt -= perAddress.refill
-            state.all?.fullAt -= inAll.refill
+            if let inAll { state.all?.fullAt -= inAll.refill }
         }
     }
 

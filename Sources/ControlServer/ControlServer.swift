@@ -1,14 +1,16 @@
 import Broker
+import ControlPanel
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
+import Identity
 import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
 import ServiceLifecycle
 
-/// What seats and administrators speak to: HTTPS for the seats, a Unix socket for `punnet` on the appliance.
+/// What seats, browsers and administrators speak to: HTTPS for seats and for the panel, a Unix socket for `punnet` on the appliance.
 ///
 /// While nobody asks, it causes no wake-up: the only timers are those of open connections. It ends with its service group: streams and
 /// waiting answers are ended, requests that are being answered are answered, and the socket's file is removed.
@@ -29,6 +31,8 @@ public struct ControlServer: Service {
         public var administratorsGroup: String
         /// SHA-256 of the certificate's public key, as curl writes it: `sha256//` and base64.
         public var pin: String
+        /// SHA-256 of the certificate, 32 bytes.
+        public var fingerprint: [UInt8]
         /// The appliance's addresses as a seat reaches it, the best first.
         public var addresses: [String]
         /// The relay's TCP port, which a lease names.
@@ -39,7 +43,7 @@ public struct ControlServer: Service {
 
         public init(
             host: String = "0.0.0.0", port: Int = 443, certificatePEM: String, privateKeyPEM: String,
-            socketPath: String = "/run/punnet/control.sock", administratorsGroup: String = "punnet-admin", pin: String, addresses: [String],
+            socketPath: String = "/run/punnet/control.sock", administratorsGroup: String = "punnet-admin", pin: String, fingerprint: [UInt8], addresses: [String],
             relayPort: Int = 3389, connectionLimit: Int = 1024, connectionLimitPerAddress: Int = 32
         ) {
             self.host = host
@@ -49,6 +53,7 @@ public struct ControlServer: Service {
             self.socketPath = socketPath
             self.administratorsGroup = administratorsGroup
             self.pin = pin
+            self.fingerprint = fingerprint
             self.addresses = addresses
             self.relayPort = relayPort
             self.connectionLimit = connectionLimit
@@ -66,8 +71,8 @@ public struct ControlServer: Service {
     ///   - onListening: Called once, when both listeners stand; it is given the TCP port.
     /// - Throws: ``ControlServerError`` where certificate and key are not a usable pair.
     public init(
-        configuration: Configuration, broker: SessionBroker, seats registry: SeatRegistry, administration: Administration, logger: Logger,
-        onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+        configuration: Configuration, broker: SessionBroker, seats registry: SeatRegistry, administration: Administration, people: PeopleRegistry, pages: Pages,
+        logger: Logger, onListening: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {
         self.configuration = configuration
         self.logger = logger
@@ -76,18 +81,27 @@ public struct ControlServer: Service {
 
         let seatRoutes = SeatRoutes(broker: broker, seats: registry, relayPort: configuration.relayPort)
         let gate = ConnectionGate(limit: configuration.connectionLimit, limitPerAddress: configuration.connectionLimitPerAddress)
+        let enrolment = Enrolment(pin: configuration.pin, addresses: configuration.addresses, port: configuration.port)
+        let panelRoutes = PanelRoutes(
+            pages: pages, administration: administration, seats: registry, people: people, operations: operations, enrolment: enrolment,
+            certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
+        let forSeats = edge(seatRoutes.responder(), headers: .forSeats, logger: logger)
+        let forBrowsers = edge(panelRoutes.responder(), headers: .forBrowsers, logger: logger)
         let tls = try TLSConfiguration.server(certificatePEM: configuration.certificatePEM, privateKeyPEM: configuration.privateKeyPEM)
         seats = Listener(
             name: "https", address: .hostname(configuration.host, port: configuration.port), logger: logger,
             channel: { responder in
                 try SeatChannel(TLSChannel(HTTP1Channel(responder: responder, limits: .seats), tlsConfiguration: tls), gate: gate)
             },
-            responder: edge(seatRoutes.responder(), headers: .forSeats, logger: logger),
+            responder: { request, writer, channel in
+                let answer = SeatRoutes.serves(request) ? forSeats : forBrowsers
+                try await answer(request, writer, channel)
+            },
             onListening: { port in await bothStand.arrived(port: port) })
 
         let adminRoutes = AdminRoutes(
             administration: administration, seats: registry, operations: operations,
-            enrolment: Enrolment(pin: configuration.pin, addresses: configuration.addresses, port: configuration.port))
+            enrolment: enrolment, people: people)
         let refusal = edge(refusing(.notPermitted(group: configuration.administratorsGroup)), headers: .forAdministrators, logger: logger)
         administrators = Listener(
             name: "control socket", socket: UnixSocketFile(path: configuration.socketPath, group: configuration.administratorsGroup),

@@ -21,7 +21,10 @@ where R.Context: InitializableFromSource<ApplicationRequestContextSource> {
         } catch {
             response = Problem(failure: error, audience: .seat, logger: logger).response
         }
+        // What a file may be kept for, it says itself.
+        let keeping = response.headers[.cacheControl]
         for field in headers { response.headers[field.name] = field.value }
+        if let keeping { response.headers[.cacheControl] = keeping }
         response.headers[.date] = HTTPDate.now
         try await writer.write(response: response.head, body: response.body)
     }
@@ -56,6 +59,18 @@ extension HTTPFields {
         return fields
     }
 
+    /// The panel's pages: nothing but what this appliance sends itself, in no other page's frame, told to nobody.
+    static var forBrowsers: HTTPFields {
+        var fields = forSeats
+        fields[.contentSecurityPolicy] =
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+            + "frame-ancestors 'none'"
+        fields[.referrerPolicy] = "same-origin"
+        fields[.openerPolicy] = "same-origin"
+        fields[.frameOptions] = "DENY"
+        return fields
+    }
+
     static var forAdministrators: HTTPFields {
         var fields = HTTPFields()
         fields[.xContentTypeOptions] = "nosniff"
@@ -85,6 +100,12 @@ extension Request {
             throw Problem.unreadable(error)
         }
     }
+}
+
+extension HTTPField.Name {
+    fileprivate static let referrerPolicy = Self("Referrer-Policy")!
+    fileprivate static let openerPolicy = Self("Cross-Origin-Opener-Policy")!
+    fileprivate static let frameOptions = Self("X-Frame-Options")!
 }
 
 /// Dates as HTTP writes them.

@@ -83,6 +83,11 @@ final class Operations: Sendable {
         return state.withLock { $0.records[id]?.message }
     }
 
+    /// Those of a kind that run or failed, the oldest first.
+    func unfinished(kind: String) -> [OperationMessage] {
+        state.withLock { state in state.order.compactMap { state.records[$0]?.message } }.filter { $0.kind == kind && $0.state != .done }
+    }
+
     /// Cancels what runs and answers those who wait.
     func stop() {
         let (tasks, watchers) = state.withLock { state in

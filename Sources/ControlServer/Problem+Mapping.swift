@@ -37,7 +37,7 @@ extension Problem {
         switch error {
         case .noDesktops:
             self.init(kind: "no-desktops", title: "No desktops", status: 409, detail: detail)
-        case .unknownLab, .unknownImage, .unknownDesktop, .unknownSeat, .unknownSession:
+        case .unknownLab, .unknownImage, .unknownDesktop, .unknownSeat, .unknownPerson, .unknownSession:
             self.init(kind: "unknown", title: "Not found", status: 404, detail: detail)
         case .notYourSession:
             self.init(kind: "not-your-session", title: "Not your session", status: 403, detail: detail)
@@ -84,6 +84,13 @@ extension Problem {
     static let tokenRefused = Problem(
         kind: "token-refused", title: "Token refused", status: 401, detail: "the seat's token is missing or not known",
         remedy: "Enrol the seat anew with the line that 'punnet seat add' prints")
+
+    static let notYours = Problem(
+        kind: "not-yours", title: "Not yours", status: 403, detail: "it belongs to a lab that is not yours", remedy: "Ask an administrator")
+
+    static let begunAlready = Problem(
+        kind: "begun-already", title: "Begun already", status: 409, detail: "somebody administers this appliance by the panel already",
+        remedy: "Sign in; an administrator can add others")
 
     static func notPermitted(group: String) -> Problem {
         Problem(

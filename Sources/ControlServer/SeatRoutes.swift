@@ -23,7 +23,7 @@ struct SeatContext: RequestContext {
     }
 }
 
-/// What is served over HTTPS: the seats' part of the interface and nothing else.
+/// What seats are served over HTTPS.
 struct SeatRoutes: Sendable {
     /// The most bytes that a seat's request may hold.
     static let bodyLimit = 4096
@@ -32,7 +32,10 @@ struct SeatRoutes: Sendable {
     let seats: SeatRegistry
     let relayPort: Int
     var attempts = Attempts()
-    var stream = SeatEventStream()
+    var stream = EventStream()
+
+    /// Whether a request is a seat's; the others are browsers'.
+    static func serves(_ request: Request) -> Bool { request.uri.path.hasPrefix("/api/") || request.uri.path == "/health" }
 
     func responder() -> RouterResponder<SeatContext> {
         let router = Router(context: SeatContext.self)
@@ -82,7 +85,16 @@ struct SeatRoutes: Sendable {
 
     private func events(_ request: Request, _ context: SeatContext) async throws -> Response {
         let seat = try context.knownSeat()
-        return stream.response(for: request) { await broker.events(of: seat) }
+        return stream.response(for: request) {
+            let events = await broker.events(of: seat)
+            let (frames, feed) = AsyncStream.makeStream(of: ServerSentEvent.self)
+            let task = Task {
+                for await event in events { feed.yield(try ServerSentEvent(event)) }
+                feed.finish()
+            }
+            feed.onTermination = { _ in task.cancel() }
+            return frames
+        }
     }
 }
 

@@ -31,15 +31,18 @@ struct ServerSentEvent: Hashable, Sendable {
 
     /// A comment, which readers pass over: it shows either side that the other is there.
     static let comment = ServerSentEvent(text: ":\n\n")
+
+    /// To a page of the panel: the room is not what it was.
+    static let changed = ServerSentEvent(text: "event: changed\ndata: {}\n\n")
 }
 
-/// The stream by which a seat is told what happens, and by which it is present.
-struct SeatEventStream: Sendable {
+/// A stream of events: by one a seat is told what happens and is present, by one a page of the panel learns that the room has changed.
+struct EventStream: Sendable {
     /// How often a comment is sent while the stream is open.
     var keepAlive: Duration = .seconds(30)
 
-    /// An answer that goes on until the events end, the seat goes away, or the server stops.
-    func response(for request: Request, events: @escaping @Sendable () async -> AsyncStream<SeatEvent>) -> Response {
+    /// An answer that goes on until the events end, the reader goes away, or the server stops.
+    func response(for request: Request, events: @escaping @Sendable () async -> AsyncStream<ServerSentEvent>) -> Response {
         let body = ResponseBody { writer in
             try await request.body.consumeWithCancellationOnInboundClose { _ in
                 try await write(await events(), to: &writer)
@@ -49,13 +52,13 @@ struct SeatEventStream: Sendable {
         return Response(status: .ok, headers: [.contentType: "text/event-stream"], body: body)
     }
 
-    private func write(_ events: AsyncStream<SeatEvent>, to writer: inout any ResponseBodyWriter) async throws {
+    private func write(_ events: AsyncStream<ServerSentEvent>, to writer: inout any ResponseBodyWriter) async throws {
         let (frames, feed) = AsyncStream<ServerSentEvent>.makeStream()
         feed.yield(.comment)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { feed.finish() }
-                for await event in events { feed.yield(try ServerSentEvent(event)) }
+                for await event in events { feed.yield(event) }
             }
             group.addTask {
                 while true {

@@ -58,3 +58,11 @@ public struct Generation: RawRepresentable, Hashable, Sendable, Codable, Compara
     public var next: Generation { Generation(rawValue: rawValue + 1) }
     public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 }
+
+/// The number of a person who signs in; never used twice.
+public struct PersonID: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+    public let rawValue: Int64
+    public init(rawValue: Int64) { self.rawValue = rawValue }
+    public var description: String { String(rawValue) }
+    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}

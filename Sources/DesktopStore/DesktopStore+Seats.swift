@@ -26,6 +26,15 @@ extension DesktopStore {
         try await remove(from: "seat", kind: "seat", id: id.rawValue)
     }
 
+    /// Keeps where a seat's table stands. `unknown` where there is no such seat.
+    public func setPlace(of id: SeatID, to place: TablePlace) async throws(StoreError) {
+        try await write { db in
+            try db.execute(
+                sql: "UPDATE seat SET table_column = ?, table_row = ? WHERE id = ?", arguments: [place.column, place.row, id.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "seat", id: String(id.rawValue)) }
+        }
+    }
+
     /// Every seat, by name.
     public func seats() async throws(StoreError) -> [SeatRecord] {
         try await read { try Self.rows($0, "SELECT * FROM seat ORDER BY name", of: "seat").map { try $0.seat() } }
@@ -56,12 +65,12 @@ extension DesktopStore {
         try await read { try Self.seat($0, where: "id = ?", [id.rawValue]) }
     }
 
-    /// Sessions, the newest first, at most `limit`; the open ones alone where asked.
-    public func sessions(openOnly: Bool, limit: Int) async throws(StoreError) -> [SessionRecord] {
+    /// Sessions, the newest first, at most `limit`; the open ones alone, or those before one, where asked.
+    public func sessions(openOnly: Bool, before: SessionID? = nil, limit: Int) async throws(StoreError) -> [SessionRecord] {
         try await read { db in
             try Self.rows(
-                db, "SELECT * FROM session \(openOnly ? "WHERE ended IS NULL" : "") ORDER BY id DESC LIMIT ?", of: "session",
-                arguments: [max(0, limit)]
+                db, "SELECT * FROM session WHERE id < ? \(openOnly ? "AND ended IS NULL" : "") ORDER BY id DESC LIMIT ?", of: "session",
+                arguments: [before?.rawValue ?? Int64.max, max(0, limit)]
             ).map { try $0.sessionRecord() }
         }
     }

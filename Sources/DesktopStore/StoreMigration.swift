@@ -7,7 +7,7 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes]
+    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people]
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
@@ -69,6 +69,52 @@ struct StoreMigration: Sendable {
                 ALTER TABLE image_version ADD COLUMN shares_identity INTEGER NOT NULL DEFAULT 0;
                 ALTER TABLE desktop ADD COLUMN own_vcpus INTEGER;
                 ALTER TABLE desktop ADD COLUMN own_memory INTEGER CHECK ((own_memory IS NULL) = (own_vcpus IS NULL));
+                """)
+    }
+
+    /// Who signs in, what they did, and where the seats' tables stand.
+    static let people = StoreMigration(name: "9-people") {
+        try $0.execute(
+            sql: """
+                CREATE TABLE person (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    name TEXT NOT NULL UNIQUE,
+                    role TEXT NOT NULL,
+                    password TEXT NOT NULL,
+                    since INTEGER NOT NULL
+                ) STRICT;
+
+                CREATE TABLE person_lab (
+                    person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+                    lab INTEGER NOT NULL REFERENCES lab (id) ON DELETE CASCADE,
+                    PRIMARY KEY (person, lab)
+                ) STRICT, WITHOUT ROWID;
+
+                CREATE TABLE sign_in (
+                    token_hash BLOB NOT NULL PRIMARY KEY,
+                    person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+                    used INTEGER NOT NULL,
+                    ends INTEGER NOT NULL
+                ) STRICT, WITHOUT ROWID;
+
+                CREATE TABLE journal (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    at INTEGER NOT NULL,
+                    who TEXT NOT NULL,
+                    origin TEXT NOT NULL,
+                    action TEXT NOT NULL,
+                    subject TEXT NOT NULL,
+                    detail TEXT NOT NULL
+                ) STRICT;
+
+                CREATE TRIGGER journal_is_not_changed BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
+                CREATE TRIGGER journal_is_not_removed BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is only added to'); END;
+
+                CREATE INDEX person_lab_lab ON person_lab (lab);
+                CREATE INDEX sign_in_person ON sign_in (person);
+
+                ALTER TABLE seat ADD COLUMN table_column INTEGER;
+                ALTER TABLE seat ADD COLUMN table_row INTEGER CHECK ((table_row IS NULL) = (table_column IS NULL));
                 """)
     }
 

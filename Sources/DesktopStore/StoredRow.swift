@@ -171,8 +171,12 @@ extension StoredRow {
     }
 
     func seat() throws(StoreError) -> SeatRecord {
-        SeatRecord(
+        var place: TablePlace?
+        if let column = try optionalInteger("table_column"), let row = try optionalInteger("table_row") {
+            place = TablePlace(column: Int(clamping: column), row: Int(clamping: row))
+        }
+        return SeatRecord(
             id: SeatID(rawValue: try integer("id")), name: try text("name"), lab: LabID(rawValue: try integer("lab")),
-            enrolled: try optionalInteger("enrolled"), wordExpires: try optionalInteger("word_expires"))
+            enrolled: try optionalInteger("enrolled"), wordExpires: try optionalInteger("word_expires"), place: place)
     }
 }

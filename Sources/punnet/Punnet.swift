@@ -20,6 +20,6 @@ struct Punnet: AsyncParsableCommand {
               77  not permitted
             """,
         subcommands: [
-            Status.self, ImageCommand.self, LabCommand.self, DesktopCommand.self, SeatCommand.self, SessionCommand.self,
+            FirstStart.self, Status.self, ImageCommand.self, LabCommand.self, DesktopCommand.self, SeatCommand.self, SessionCommand.self,
         ])
 }

@@ -1,4 +1,5 @@
 import Broker
+import ControlPanel
 import ControlServer
 import DesktopModel
 import DesktopStore
@@ -38,6 +39,7 @@ struct Daemon {
 
     /// Runs until SIGTERM or SIGINT, or until a part ends that must not.
     func run() async throws {
+        let files = try await panelFiles()
         let notifier = SystemdNotifier()
         let data = settings.data
         let addresses = settings.httpsHost == "0.0.0.0" ? serverAddresses(without: settings.bridge) : [settings.httpsHost]
@@ -65,15 +67,20 @@ struct Daemon {
         let desk = RelayDesk(configuration: deskConfiguration, desk: broker, logger: logger)
         await broker.useRelay { await desk.closeLinks(of: $0.rawValue) }
         let registry = SeatRegistry(broker, store: store)
+        let console = ConsoleMessage(folder: settings.runtime, addresses: addresses, port: settings.httpsPort, logger: logger)
+        let people = PeopleRegistry(broker, store: store) { console.show(code: $0) }
         let control = try StartFailure.explain("the control server cannot be set up") {
             try ControlServer(
                 configuration: .init(
                     host: settings.httpsHost, port: settings.httpsPort, certificatePEM: identity.certificatePEM,
                     privateKeyPEM: identity.keyPEM, socketPath: settings.runtime + "/control.sock",
-                    administratorsGroup: settings.adminGroup, pin: identity.pin, addresses: addresses, relayPort: settings.relayPort),
-                broker: SessionBroker(broker), seats: registry, administration: Administration(broker, store: store), logger: logger,
+                    administratorsGroup: settings.adminGroup, pin: identity.pin, fingerprint: identity.fingerprint, addresses: addresses,
+                    relayPort: settings.relayPort),
+                broker: SessionBroker(broker), seats: registry, administration: Administration(broker, store: store), people: people,
+                pages: Pages(files: files, isSimulated: settings.server == .simulated, version: punnetVersion), logger: logger,
                 onListening: { _ in notifier.ready() })
         }
+        _ = try await people.drawCode()
         let group = ServiceGroup(
             configuration: .init(
                 services: server.services.map { .init(service: $0) }
@@ -81,6 +88,14 @@ struct Daemon {
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
         notifier.stopping()
+    }
+
+    private func panelFiles() async throws(StartFailure) -> PanelFiles {
+        do {
+            return try await PanelFiles(folder: settings.panel)
+        } catch {
+            throw StartFailure(what: "the panel cannot be shown", cause: error)
+        }
     }
 
     /// What runs the desktops: this machine's Xen, or the twin of such a machine.

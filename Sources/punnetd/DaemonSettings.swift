@@ -16,6 +16,8 @@ struct DaemonSettings: Sendable, Equatable {
     var server: ServerKind
     var data: String
     var runtime: String
+    /// The folder of the panel's files.
+    var panel: String
     var httpsHost: String
     var httpsPort: Int
     var relayPort: Int
@@ -41,6 +43,7 @@ struct DaemonSettings: Sendable, Equatable {
         case hypervisor = "hypervisor"
         case data = "data"
         case runtime = "runtime"
+        case panel = "panel"
         case httpsAddress = "https.address"
         case httpsPort = "https.port"
         case relayPort = "relay.port"
@@ -63,6 +66,7 @@ struct DaemonSettings: Sendable, Equatable {
             case .hypervisor: "xen"
             case .data: "/var/lib/punnet"
             case .runtime: "/run/punnet"
+            case .panel: "/usr/share/punnet/panel"
             case .httpsAddress: "0.0.0.0"
             case .httpsPort: "443"
             case .relayPort: "3389"
@@ -86,7 +90,7 @@ struct DaemonSettings: Sendable, Equatable {
         func range(on server: ServerKind) -> String {
             switch self {
             case .hypervisor: ServerKind.allCases.map(\.rawValue).joined(separator: " or ")
-            case .data, .runtime, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
+            case .data, .runtime, .panel, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
             case .httpsAddress: "an IPv4 address of this server, or 0.0.0.0 for all"
             case .httpsPort, .relayPort: "a port, 1 to 65535"
             case .adminGroup: "a name of 1 to 32 letters, digits, '-' and '_'"
@@ -216,6 +220,7 @@ struct DaemonSettings: Sendable, Equatable {
         self.server = server
         data = try checked(.data, path)
         runtime = try checked(.runtime, path)
+        panel = try checked(.panel, path)
         httpsHost = try checked(.httpsAddress) { IPv4Address($0)?.description }
         httpsPort = try checked(.httpsPort, number(1...65_535))
         relayPort = try checked(.relayPort, number(1...65_535))

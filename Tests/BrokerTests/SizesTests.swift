@@ -31,6 +31,37 @@ struct SizesTests {
         try await history.settle()
     }
 
+    // MARK: What a change of a lab means
+
+    @Test func whatAChangeOfALabMeansIsToldBeforeAndIsSo() async throws {
+        var history = try await atRest()
+        let seats = try await world.addSeats(1, lab: lab)
+        history.take(.seatChanged(seats[0], RoomSeat(name: "a", lab: lab.id, isPresent: true)))
+        let claim = history.claim(seats[0])
+        try await history.settle()
+        _ = try #require(history.session(from: claim))
+        func told(_ change: (inout Lab) -> Void) throws -> [LabConsequence] {
+            var changed = lab
+            change(&changed)
+            return try history.room.consequences(of: changed)
+        }
+        #expect(try told { _ in } == [.nothing])
+        #expect(try told { $0.grace = .seconds(5) } == [.nothing])
+        #expect(try told { $0.size = 6 } == [.added(2)])
+        #expect(try told { $0.size = 3 } == [.removed(1)])
+        #expect(try told { $0.profile.memory = .mebibytes(512) } == [.madeAnew(3), .whenTheyEnd(1), .bootedFirst])
+        #expect(throws: BrokerError.self) { try told { $0.profile.memory = .gibibytes(500) } }
+
+        var changed = lab
+        changed.profile.memory = .mebibytes(512)
+        let generations = Dictionary(uniqueKeysWithValues: history.room.desktops.values.map { ($0.id, $0.generation) })
+        try await world.store.updateLab(changed)
+        history.take(.labChanged(changed))
+        try await history.settle()
+        let anew = history.room.desktops.values.count { $0.generation > generations[$0.id, default: $0.generation] }
+        #expect(anew == 3)
+    }
+
     // MARK: How many
 
     @Test func asManyStandReadyAsTheLabSaysBesideThoseInUse() async throws {

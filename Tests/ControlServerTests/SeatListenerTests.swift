@@ -13,7 +13,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["/", "/api/v1/room", "/api/v1/labs", "/api/v1/images", "/api/v1/seats", "/api/v1/sessions", "/api/v2/seat/claim"])
+    @Test(arguments: ["/api/v1/room", "/api/v1/labs", "/api/v1/images", "/api/v1/seats", "/api/v1/sessions", "/api/v2/seat/claim"])
     func nothingButTheSeatsPartIsServedHere(_ path: String) async throws {
         try await TestServer.run { server in
             let answer = try await server.curl(path)

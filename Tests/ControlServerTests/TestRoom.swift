@@ -5,12 +5,16 @@ import Hypervisor
 import Identity
 import Logging
 import ServiceLifecycle
+import Synchronization
 
 /// A real broker over a real database, on a server where no desktop can be started: its seats wait.
 struct TestRoom: Sendable {
     let broker: Broker
     let seats: SeatRegistry
     let administration: Administration
+    let people: PeopleRegistry
+    /// The code for the first start that was drawn last.
+    let code: ShownCode
 
     /// One lab `room1` of one desktop, made of one version of one image.
     static func make(in folder: String) async throws -> TestRoom {
@@ -28,9 +32,18 @@ struct TestRoom: Sendable {
         let broker = Broker(
             store: store, host: server, disks: server, network: server, addresses: server.plan,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let code = ShownCode()
         return TestRoom(
-            broker: broker, seats: SeatRegistry(broker, store: store), administration: Administration(broker, store: store))
+            broker: broker, seats: SeatRegistry(broker, store: store), administration: Administration(broker, store: store),
+            people: PeopleRegistry(broker, store: store) { code.show($0) }, code: code)
     }
+}
+
+/// What the server's console shows.
+final class ShownCode: Sendable {
+    private let shown = Mutex<String?>(nil)
+    var text: String? { shown.withLock(\.self) }
+    func show(_ code: String?) { shown.withLock { $0 = code } }
 }
 
 /// A server with memory and disk whose Xen does not answer.

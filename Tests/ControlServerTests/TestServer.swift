@@ -1,5 +1,6 @@
 import Broker
 import ControlAPI
+import ControlPanel
 import ControlServer
 import Foundation
 import Identity
@@ -12,6 +13,7 @@ struct TestServer: Sendable {
     let socket: String
     let port: Int
     let pin: String
+    let room: TestRoom
 
     var address: String { "https://127.0.0.1:\(port)" }
 
@@ -27,11 +29,12 @@ struct TestServer: Sendable {
         var configuration = ControlServer.Configuration(
             host: "127.0.0.1", port: 0, certificatePEM: identity.certificatePEM, privateKeyPEM: identity.keyPEM,
             socketPath: folder + "/control.sock", administratorsGroup: "punnet-test-no-such-group", pin: identity.pin,
-            addresses: ["192.0.2.1"])
+            fingerprint: identity.fingerprint, addresses: ["192.0.2.1"])
         change(&configuration)
         let (ports, port) = AsyncStream<Int>.makeStream()
         let server = try ControlServer(
             configuration: configuration, broker: SessionBroker(room.broker), seats: room.seats, administration: room.administration,
+            people: room.people, pages: Pages(files: try await PanelFiles(folder: Self.panelFiles), isSimulated: false, version: "test"),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             onListening: {
                 port.yield($0)
@@ -49,7 +52,7 @@ struct TestServer: Sendable {
                 await room.broker.adopted()
                 let result: Result<Void, any Error>
                 do {
-                    try await body(TestServer(folder: folder, socket: configuration.socketPath, port: number, pin: identity.pin))
+                    try await body(TestServer(folder: folder, socket: configuration.socketPath, port: number, pin: identity.pin, room: room))
                     result = .success(())
                 } catch {
                     result = .failure(error)
@@ -61,6 +64,10 @@ struct TestServer: Sendable {
             try await tasks.waitForAll()
         }
     }
+
+    /// The panel's files as they lie in the repository.
+    static let panelFiles = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+        + "/Sources/ControlPanel/Files"
 
     /// Asks over HTTPS as a seat does, the key pinned; the answer's status is the last line of the output.
     func curl(_ path: String, _ options: String...) async throws -> Command {

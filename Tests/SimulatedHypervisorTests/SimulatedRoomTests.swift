@@ -117,11 +117,16 @@ private final class Appliance {
         try await body(appliance)
     }
 
+    /// The panel's files as they lie in the repository.
+    private static let panelFiles = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path + "/Sources/ControlPanel/Files"
+
     private func writeSettings() throws {
         let settings = """
             hypervisor: simulated
             data: \(folder)/data
             runtime: \(folder)/run
+            panel: \(Self.panelFiles)
             https:
               address: 127.0.0.1
               port: \(https)

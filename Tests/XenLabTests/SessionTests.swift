@@ -200,7 +200,8 @@ extension XenLab {
             await lab.seatLeaves(second.name)
         }
 
-        @Test func aSeatStartedAnewGetsAFreshDesktopThoughPunnetdIsKilledAtEachStepOfMakingIt() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run"))
+        func aSeatStartedAnewGetsAFreshDesktopThoughPunnetdIsKilledAtEachStepOfMakingIt() async throws {
             let (seat, session) = try await seat("pi-1")
             _ = try await self.seat("pi-3")
             let before = try await lab.desktop(session.desktop)

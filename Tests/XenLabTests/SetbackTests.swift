@@ -54,7 +54,7 @@ extension XenLab {
                     + during.state, message: during.explanation ?? "", recovery: try await recovered())
         }
 
-        @Test func aClockThatIsSteppedByAnHourEndsNoSessionAndNoMaking() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func aClockThatIsSteppedByAnHourEndsNoSessionAndNoMaking() async throws {
             let seat = try await begin()
             // One desktop is being made, the other is somebody's. What Xen builds just then is another matter: libxl's own time limits go by the
             // calendar, so that may fail, and is begun anew.

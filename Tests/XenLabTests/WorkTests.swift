@@ -24,9 +24,9 @@ extension XenLab {
             figure("promises kept by real Xen", "\(HypervisorContract.facts.count)")
         }
 
-        @Test func handOutsAndPausesAreMeasured() async throws {
+        @Test(.enabled(if: LongRun.isLong, "for the long run")) func handOutsAndPausesAreMeasured() async throws {
             try await makeRoom()
-            let times = LongRun.isLong ? 1000 : 250
+            let times = 1000
             for subject in ["handout", "xen pause"] {
                 let answer = try await lab.dom0("punnet-bench \(subject) --count \(times)", within: .seconds(900))
                 let line = try #require(answer.split(separator: "\n").last { $0.hasPrefix("{") })

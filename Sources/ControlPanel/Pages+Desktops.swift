@@ -1,0 +1,58 @@
+import Broker
+import DesktopModel
+
+extension Pages {
+    /// - Parameter lab: The only lab that is shown; nil for all.
+    public func desktops(_ desktops: [DesktopReport], labs: [LabReport], lab: String?, for viewer: Viewer) -> String {
+        let texts = viewer.texts
+        return html(
+            "desktops", "desktops", for: viewer,
+            [
+                "isEmpty": desktops.isEmpty,
+                "labs": labs.map { report -> Fields in
+                    ["name": report.lab.name, "href": "/desktops?lab=\(report.lab.name)", "isCurrent": report.lab.name == lab]
+                },
+                "isAll": lab == nil,
+                "desktops": desktops.map { desktop -> Fields in
+                    [
+                        "name": desktop.name, "href": "/desktops/\(desktop.name)", "lab": desktop.lab, "generation": "\(desktop.generation)",
+                        "hardware": hardware(desktop.profile, texts), "isOwn": desktop.hasOwnProfile, "address": desktop.address,
+                    ].merging(state(of: desktop, texts)) { _, last in last }
+                    .merging(moment("since", desktop.since)) { _, last in last }
+                },
+            ])
+    }
+
+    /// - Parameters:
+    ///   - session: The session that it is leased to, if the viewer may know.
+    ///   - hardware: What is asked for: vCPUs and memory as they were typed; nil shows what the desktop has.
+    ///   - consequences: What a change would mean; nil where nobody has asked.
+    public func desktop(
+        _ told: DesktopExplanation, session: SessionReport?, hardware asked: (vcpus: String, memory: String)?, consequences: [String]?,
+        for viewer: Viewer
+    ) -> String {
+        let texts = viewer.texts
+        let desktop = told.desktop
+        let fields: Fields = [
+            "title": desktop.name, "name": desktop.name, "lab": desktop.lab, "labHref": "/labs/\(desktop.lab)",
+            "generation": "\(desktop.generation)", "address": desktop.address, "hardware": hardware(desktop.profile, texts),
+            "isOwn": desktop.hasOwnProfile, "meaning": told.meaning, "present": known(told.present), "next": told.next, "cause": known(told.cause),
+            "failure": known(
+                told.failure.map { failure -> Fields in
+                    [
+                        "count": failure.count, "step": known(failure.step.map { texts("step.\($0.rawValue)") }), "cause": failure.cause,
+                        "console": failure.console, "hasConsole": !failure.console.isEmpty,
+                    ]
+                }), "remedies": told.remedies,
+            "session": known(session.map { ["id": "\($0.id)", "seat": $0.seat, "href": "/seats/\($0.seat)"] as Fields }),
+            "form": [
+                "vcpus": asked?.vcpus ?? "\(desktop.profile.vcpus)", "memory": asked?.memory ?? "\(desktop.profile.memory)",
+            ] as Fields,
+            "hasConsequences": consequences != nil, "consequences": consequences ?? [],
+        ]
+        return html(
+            "desktop", "desktop", under: "desktops", for: viewer,
+            [state(of: desktop, texts), moment("since", desktop.since), moment("deadline", told.deadline), moment("nextAt", told.nextAt)]
+                .reduce(fields) { all, more in all.merging(more) { _, last in last } })
+    }
+}

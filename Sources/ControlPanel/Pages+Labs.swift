@@ -1,0 +1,75 @@
+import Broker
+import DesktopModel
+
+/// A lab's form as it was filled in, so that what was refused can be put right.
+public struct LabForm: Sendable {
+    public var name = ""
+    public var image = ""
+    public var vcpus = "1"
+    public var memory = "1 GiB"
+    public var size = "10"
+    public var leastReady = "0"
+    public var atOnce = "0"
+    public var graceSeconds = "60"
+    public var airingMinutes = "10"
+    public var afterSession = AfterSession.claimAgain.rawValue
+
+    public init() {}
+
+    public init(_ report: LabReport) {
+        let lab = report.lab
+        name = lab.name
+        image = report.image
+        vcpus = "\(lab.profile.vcpus)"
+        memory = "\(lab.profile.memory)"
+        size = "\(lab.size)"
+        leastReady = "\(lab.leastReady)"
+        atOnce = "\(lab.atOnce)"
+        graceSeconds = "\(lab.grace.components.seconds)"
+        airingMinutes = "\(lab.airing.components.seconds / 60)"
+        afterSession = lab.afterSession.rawValue
+    }
+}
+
+extension Pages {
+    public func labs(_ labs: [LabReport], seats: [SeatReport], for viewer: Viewer) -> String {
+        let texts = viewer.texts
+        return html(
+            "labs", "labs", for: viewer,
+            [
+                "isEmpty": labs.isEmpty,
+                "labs": labs.map { report -> Fields in
+                    [
+                        "name": report.lab.name, "href": "/labs/\(report.lab.name)", "image": report.image,
+                        "hardware": hardware(report.lab.profile, texts), "size": report.lab.size, "counts": counts(report.desktops, texts),
+                        "waiting": report.waiting, "seats": seats.count { $0.lab == report.lab.name },
+                    ]
+                },
+            ])
+    }
+
+    /// - Parameters:
+    ///   - lab: The lab that is there; nil for a new one.
+    ///   - consequences: What a change would mean; nil where nobody has asked.
+    public func lab(
+        _ lab: LabReport?, form: LabForm, images: [ImageVersion], consequences: [String]?, for viewer: Viewer
+    ) -> String {
+        let texts = viewer.texts
+        return html(
+            "lab", "lab", under: "labs", for: viewer,
+            [
+                "title": lab?.lab.name ?? texts("title.newLab"), "isNew": lab == nil, "name": known(lab?.lab.name),
+                "form": [
+                    "name": form.name, "image": form.image, "vcpus": form.vcpus, "memory": form.memory, "size": form.size,
+                    "leastReady": form.leastReady, "atOnce": form.atOnce, "graceSeconds": form.graceSeconds, "airingMinutes": form.airingMinutes,
+                    "afterSession": form.afterSession,
+                ] as Fields,
+                "images": images.map { "\($0.image)-\($0.version)" }.map { ["name": $0, "isChosen": $0 == form.image] as Fields },
+                "afterSessions": AfterSession.allCases.map { after -> Fields in
+                    ["value": after.rawValue, "label": texts("after.\(after.rawValue)"), "isChosen": after.rawValue == form.afterSession]
+                },
+                "hasConsequences": consequences != nil, "consequences": consequences ?? [], "fits": known(nil), "canDelete": lab != nil,
+                "deleteHref": known(lab.map { "/labs/\($0.lab.name)/delete" }),
+            ])
+    }
+}

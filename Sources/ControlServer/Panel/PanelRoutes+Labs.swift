@@ -1,0 +1,239 @@
+import Broker
+import ControlAPI
+import ControlPanel
+import DesktopModel
+import HTTPTypes
+import Hummingbird
+
+/// Numbers and amounts that somebody typed into a form.
+enum PanelField {
+    static func whole(_ untrustedText: String, _ field: String) throws(Problem) -> Int {
+        guard let number = Int(untrustedText) else { throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: "use a whole number") }
+        return number
+    }
+
+    /// `1 GiB`, `512MiB`.
+    static func bytes(_ untrustedText: String, _ field: String) throws(Problem) -> ByteCount {
+        do {
+            return ByteCount(rawValue: try Bytes.parse(untrustedText))
+        } catch {
+            throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: "write it like 512MiB or 1.5GiB")
+        }
+    }
+
+    /// Whole seconds; what does not fit an hour of days is refused before it is multiplied.
+    static func seconds(_ untrustedText: String, _ field: String, each unit: Int = 1) throws(Problem) -> Duration {
+        let number = try whole(untrustedText, field)
+        guard (0...1_000_000).contains(number) else { throw .invalid(field, value: "\(number)", remedy: "use at most a day") }
+        return .seconds(number * unit)
+    }
+}
+
+/// Labs, images and seats.
+extension PanelRoutes {
+    // MARK: Labs
+
+    func showLabs(_ visit: Visit) async throws -> PanelAnswer {
+        .page(pages.labs(try await watchedLabs(visit), seats: try await seats.seats(), for: visit.viewer()))
+    }
+
+    func showNewLab(_ visit: Visit) async throws -> PanelAnswer {
+        var form = LabForm()
+        form.image = try await administration.images().last.map { "\($0.image)-\($0.version)" } ?? ""
+        return .page(try await page(of: nil, form, visit, visit.viewer()))
+    }
+
+    private func page(
+        of lab: LabReport?, _ form: LabForm, _ visit: Visit, _ viewer: Viewer, consequences: [String]? = nil
+    ) async throws -> String {
+        pages.lab(lab, form: form, images: try await administration.images(), consequences: consequences, for: viewer)
+    }
+
+    private func labForm(_ visit: Visit) -> LabForm {
+        let sent = visit.form
+        var form = LabForm()
+        form.name = sent["name"]
+        form.image = sent["image"]
+        form.vcpus = sent["vcpus"]
+        form.memory = sent["memory"]
+        form.size = sent["size"]
+        form.leastReady = sent["leastReady"]
+        form.atOnce = sent["atOnce"]
+        form.graceSeconds = sent["graceSeconds"]
+        form.airingMinutes = sent["airingMinutes"]
+        form.afterSession = sent["afterSession"]
+        return form
+    }
+
+    func createLab(_ visit: Visit) async throws -> PanelAnswer {
+        let form = labForm(visit)
+        do {
+            let draft = LabDraft(
+                name: form.name, image: try Untrusted.name(form.image, field: "image"), vcpus: try PanelField.whole(form.vcpus, "vcpus"),
+                memory: try PanelField.bytes(form.memory, "memory"), size: try PanelField.whole(form.size, "size"),
+                leastReady: try PanelField.whole(form.leastReady, "leastReady"), atOnce: try PanelField.whole(form.atOnce, "atOnce"),
+                grace: try PanelField.seconds(form.graceSeconds, "graceSeconds"),
+                airing: try PanelField.seconds(form.airingMinutes, "airingMinutes", each: 60),
+                afterSession: try Untrusted.afterSession(form.afterSession))
+            let lab = try await administration.createLab(draft)
+            await note(visit, "lab-create", lab.lab.name, "\(lab.image), \(lab.lab.profile.vcpus) vCPUs, \(lab.lab.profile.memory), \(lab.lab.size)")
+        } catch {
+            return .page(try await page(of: nil, form, visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+        }
+        return .redirect("/?lab=\(form.name)", done: "labCreated")
+    }
+
+    private func lab(_ visit: Visit) async throws -> LabReport {
+        let name = try visit.parameter("name")
+        guard let lab = try await watchedLabs(visit).first(where: { $0.lab.name == name }) else { throw BrokerError.unknownLab(name) }
+        return lab
+    }
+
+    func showLab(_ visit: Visit) async throws -> PanelAnswer {
+        let lab = try await lab(visit)
+        return .page(try await page(of: lab, LabForm(lab), visit, visit.viewer()))
+    }
+
+    /// Changes a lab, or tells what that would mean.
+    func changeLab(_ visit: Visit) async throws -> PanelAnswer {
+        let lab = try await lab(visit)
+        let form = labForm(visit)
+        do {
+            var change = LabChange()
+            change.image = try Untrusted.name(form.image, field: "image")
+            change.vcpus = try PanelField.whole(form.vcpus, "vcpus")
+            change.memory = try PanelField.bytes(form.memory, "memory")
+            change.size = try PanelField.whole(form.size, "size")
+            change.leastReady = try PanelField.whole(form.leastReady, "leastReady")
+            change.atOnce = try PanelField.whole(form.atOnce, "atOnce")
+            change.grace = try PanelField.seconds(form.graceSeconds, "graceSeconds")
+            change.airing = try PanelField.seconds(form.airingMinutes, "airingMinutes", each: 60)
+            change.afterSession = try Untrusted.afterSession(form.afterSession)
+            if visit.form["do"] == "preview" {
+                let consequences = try await administration.consequences(of: change, forLab: lab.lab.name)
+                return .page(try await page(of: lab, form, visit, visit.viewer(), consequences: consequences.map { text(of: $0, visit) }))
+            }
+            let changed = try await administration.changeLab(lab.lab.name, change)
+            await note(
+                visit, "lab-change", lab.lab.name,
+                "\(changed.image), \(changed.lab.profile.vcpus) vCPUs, \(changed.lab.profile.memory), \(changed.lab.size)")
+        } catch {
+            return .page(try await page(of: lab, form, visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+        }
+        return .redirect("/labs/\(lab.lab.name)", done: "labChanged")
+    }
+
+    private func text(of consequence: LabConsequence, _ visit: Visit) -> String {
+        switch consequence {
+        case .nothing: visit.texts("consequence.nothing")
+        case .madeAnew(let count): visit.texts("consequence.madeAnew", "\(count)")
+        case .whenTheyEnd(let count): visit.texts("consequence.whenTheyEnd", "\(count)")
+        case .added(let count): visit.texts("consequence.added", "\(count)")
+        case .removed(let count): visit.texts("consequence.removed", "\(count)")
+        case .bootedFirst: visit.texts("consequence.bootedFirst")
+        }
+    }
+
+    func deleteLab(_ visit: Visit) async throws -> PanelAnswer {
+        let lab = try await lab(visit)
+        do {
+            try await administration.deleteLab(lab.lab.name)
+        } catch {
+            return .page(try await page(of: lab, LabForm(lab), visit, visit.viewer(try refusal(error, visit))), status: .conflict)
+        }
+        await note(visit, "lab-delete", lab.lab.name)
+        return .redirect("/labs", done: "labDeleted")
+    }
+
+    // MARK: Images
+
+    func showImages(_ visit: Visit) async throws -> PanelAnswer { .page(try await images(visit, visit.viewer())) }
+
+    private func images(_ visit: Visit, _ viewer: Viewer, folder: String? = nil) async throws -> String {
+        pages.images(
+            try await administration.images(), labs: try await administration.room().labs, folder: folder,
+            operations: operations.unfinished(kind: "image-add"), for: viewer)
+    }
+
+    func addImage(_ visit: Visit) async throws -> PanelAnswer {
+        do {
+            let folder = try Untrusted.folder(visit.form["folder"])
+            _ = try operations.begin("image-add") { [administration] progress in
+                ImageMessage(try await administration.addImage(folder: folder, progress: progress))
+            }
+            await note(visit, "image-add", folder)
+        } catch {
+            return .page(
+                try await images(visit, visit.viewer(try refusal(error, visit)), folder: visit.form["folder"]), status: .unprocessableContent)
+        }
+        return .redirect("/images", done: "imageAdding")
+    }
+
+    // MARK: Seats
+
+    func showSeats(_ visit: Visit) async throws -> PanelAnswer {
+        let labs = try await watchedLabs(visit)
+        let names = Set(labs.map(\.lab.name))
+        return .page(pages.seats(try await seats.seats().filter { names.contains($0.lab) }, labs: labs, for: visit.viewer()))
+    }
+
+    func showNewSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let labs = try await watchedLabs(visit)
+        var form = SeatForm()
+        form.lab = labs.first?.lab.name ?? ""
+        return .page(pages.seat(nil, form: form, labs: labs, enrolment: nil, for: visit.viewer()))
+    }
+
+    /// Adds a seat and shows the line to type on it, this once: the word in it is kept only as a hash.
+    func addSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let labs = try await watchedLabs(visit)
+        var form = SeatForm()
+        form.name = visit.form["name"]
+        form.lab = visit.form["lab"]
+        let word: String
+        do {
+            word = try await seats.add(form.name, lab: form.lab)
+        } catch {
+            return .page(
+                pages.seat(nil, form: form, labs: labs, enrolment: nil, for: visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+        }
+        await note(visit, "seat-add", form.name, form.lab)
+        let seat = try await seats.seats().first { $0.name == form.name }
+        return .page(
+            pages.seat(
+                seat, form: seat.map(SeatForm.init) ?? form, labs: labs,
+                enrolment: (enrolment.command(word: word), Int(SeatRegistry.wordLifetime.components.seconds) / 60), for: visit.viewer()))
+    }
+
+    private func seat(_ visit: Visit) async throws -> SeatReport {
+        let name = try visit.parameter("name")
+        guard let seat = try await seats.seats().first(where: { $0.name == name }) else { throw BrokerError.unknownSeat(name) }
+        guard try await watchedLabs(visit).contains(where: { $0.lab.name == seat.lab }) else { throw Problem.notYours }
+        return seat
+    }
+
+    func showSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let seat = try await seat(visit)
+        return .page(pages.seat(seat, form: SeatForm(seat), labs: try await watchedLabs(visit), enrolment: nil, for: visit.viewer()))
+    }
+
+    func placeSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let seat = try await seat(visit)
+        let (column, row) = (visit.form["column"], visit.form["row"])
+        guard let place = Int(column).flatMap({ column in Int(row).flatMap { TablePlace(column: column, row: $0) } }) else {
+            throw Problem.invalid(
+                "place", value: String("\(column), \(row)".prefix(40)),
+                remedy: "use a column from 1 to \(TablePlace.columns.upperBound) and a row from 1 to \(TablePlace.rows.upperBound)")
+        }
+        try await seats.place(seat.name, at: place)
+        await note(visit, "seat-place", seat.name, "\(place.column), \(place.row)")
+        return .redirect("/seats/\(seat.name)", done: "seatPlaced")
+    }
+
+    func removeSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let seat = try await seat(visit)
+        try await seats.remove(seat.name)
+        await note(visit, "seat-remove", seat.name)
+        return .redirect("/seats", done: "seatRemoved")
+    }
+}

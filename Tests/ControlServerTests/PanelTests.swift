@@ -1,0 +1,345 @@
+import Broker
+import ControlAPI
+import DesktopModel
+import Foundation
+import Testing
+
+@testable import ControlServer
+
+/// The panel as browsers are served it, over TLS.
+@Suite struct PanelTests {
+    // MARK: The first start
+
+    @Test func nothingIsServedBeforeTheFirstAdministratorIsMade() async throws {
+        try await TestServer.run { server in
+            let browser = Browser(server)
+            for route in PanelRoutes.table where !route.path.hasPrefix("first-start") && !route.path.hasPrefix("panel/:file") {
+                let path = Self.path(of: route)
+                let answer = route.method == .get ? try await browser.get(path) : try await browser.post(path)
+                let isRefused = answer.status == 403 || (answer.status == 303 && answer.header("location") == "/first-start")
+                #expect(isRefused, "\(route.method) \(path): \(answer.status)")
+            }
+            #expect(try await browser.get("/first-start").status == 200)
+        }
+    }
+
+    @Test func theCodeOfTheConsoleMakesOneAdministratorAndNoSecond() async throws {
+        try await TestServer.run { server in
+            #expect(try await server.room.people.drawCode() != nil)
+            let code = try #require(server.room.code.text)
+            let browser = Browser(server)
+            _ = try await browser.get("/first-start")
+            let wrong = try await browser.post(
+                "/first-start", ["code": "CDFG-HJKM-NPQR", "name": "ada", "password": "correct horse", "again": "correct horse"])
+            #expect(wrong.status == 422)
+            let differs = try await browser.post(
+                "/first-start", ["code": code, "name": "ada", "password": "correct horse", "again": "correct house"])
+            #expect(differs.status == 422)
+            let short = try await browser.post("/first-start", ["code": code, "name": "ada", "password": "short", "again": "short"])
+            #expect(short.status == 422 && short.body.contains("value=\"ada\""))
+            let begun = try await browser.post(
+                "/first-start", ["code": code.lowercased(), "name": "ada", "password": "correct horse", "again": "correct horse"])
+            #expect(begun.status == 303)
+            #expect(server.room.code.text == nil, "the console shows it no longer")
+            #expect(try await browser.get("/").status == 200)
+
+            let second = Browser(server)
+            #expect(try await second.get("/first-start").header("location") == "/sign-in")
+            #expect(try await server.room.people.drawCode() == nil)
+            #expect(try await server.punnet("first-start").status == 1)
+        }
+    }
+
+    @Test func theCommandLineShowsACodeAndTheOneBeforeIsGoodNoLonger() async throws {
+        try await TestServer.run { server in
+            let first = try await server.punnet("first-start", "--json")
+            let code = try JSONDecoder().decode(FirstStartMessage.self, from: Data(first.output.utf8)).code
+            _ = try await server.punnet("first-start")
+            let browser = Browser(server)
+            _ = try await browser.get("/first-start")
+            let stale = try await browser.post(
+                "/first-start", ["code": code, "name": "ada", "password": "correct horse", "again": "correct horse"])
+            #expect(stale.status == 422)
+        }
+    }
+
+    @Test func guessesAtTheCodeRunOut() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            _ = try await browser.get("/first-start")
+            var texts: Set<String> = []
+            for _ in 1...7 {
+                let answer = try await browser.post(
+                    "/first-start", ["code": "CDFG-HJKM-NPQR", "name": "ada", "password": "correct horse", "again": "correct horse"])
+                #expect(answer.status == 422)
+                texts.insert(answer.body.contains("role=\"alert\"") ? String(answer.body.split(separator: "role=\"alert\"").last?.prefix(120) ?? "") : "")
+            }
+            let code = try #require(server.room.code.text)
+            let right = try await browser.post("/first-start", ["code": code, "name": "ada", "password": "correct horse", "again": "correct horse"])
+            #expect(right.status == 422, "the right one is not looked at either")
+            #expect(texts.count >= 2)
+        }
+    }
+
+    // MARK: Signing in
+
+    @Test func aSignInIsAnotherCookieThanTheBrowserBroughtAlong() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let first = Browser(server)
+            try await first.begin()
+            let browser = Browser(server)
+            let shown = try await browser.get("/sign-in")
+            let before = try #require(shown.header("set-cookie"))
+            for word in ["__Host-punnet=", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"] { #expect(before.contains(word)) }
+            let entered = try await browser.post("/sign-in", ["name": "ada", "password": "correct horse"])
+            #expect(entered.status == 303)
+            let after = try #require(entered.header("set-cookie"))
+            #expect(after.prefix { $0 != ";" } != before.prefix { $0 != ";" })
+            // What was laid into the browser before opens nothing.
+            let fixed = try await Browser(server).get("/", "-b", String(before.prefix { $0 != ";" }))
+            #expect(fixed.header("location")?.hasPrefix("/sign-in") == true)
+        }
+    }
+
+    @Test func wrongPasswordsRunOutForOneAddressAndAreInTheJournal() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let administrator = Browser(server)
+            try await administrator.begin()
+            let guesser = Browser(server)
+            var statuses: [Int] = []
+            for number in 1...7 { statuses.append(try await guesser.signIn("ada", "guess number \(number)").status) }
+            #expect(statuses == [422, 422, 422, 422, 422, 429, 429])
+            #expect(try await guesser.signIn("ada", "correct horse").status == 429)
+            // Who is signed in stays so, from the same address.
+            #expect(try await administrator.get("/journal").body.contains("guess") == false)
+            #expect(try await administrator.get("/").status == 200)
+            let entries = try await server.room.people.journal(before: nil, limit: 100)
+            #expect(entries.count { $0.action == "sign-in-failed" } == 5)
+        }
+    }
+
+    @Test func signingOutEverywhereEndsOtherBrowsersToo() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let (here, there) = (Browser(server), Browser(server))
+            try await here.begin()
+            #expect(try await there.signIn("ada", "correct horse").status == 303)
+            #expect(try await here.post("/panel/sign-out-everywhere").status == 303)
+            for browser in [here, there] { #expect(try await browser.get("/").header("location")?.hasPrefix("/sign-in") == true) }
+        }
+    }
+
+    @Test func afterASignInNoOtherServerIsGoneTo() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            #expect(try await browser.post("/sign-out").status == 303)
+            for back in ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "/ok\r\nSet-Cookie: x=y"] {
+                _ = try await browser.get("/sign-in")
+                let answer = try await browser.post("/sign-in", ["name": "ada", "password": "correct horse", "back": back])
+                #expect(answer.status == 303 && answer.header("location") == "/", "\(back): \(answer.header("location") ?? "")")
+                _ = try await browser.get("/settings")
+                _ = try await browser.post("/sign-out")
+            }
+        }
+    }
+
+    // MARK: Who may what
+
+    @Test func noFormIsTakenWithoutItsSecretOrFromAnotherPage() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            for route in PanelRoutes.table where route.method == .post {
+                let path = Self.path(of: route)
+                #expect(try await browser.post(path, csrf: "").status == 403, "\(path) without")
+                #expect(try await browser.post(path, csrf: String(repeating: "0", count: 64)).status == 403, "\(path) with a wrong one")
+                let foreign = try await browser.post(path, csrf: nil, "-H", "Sec-Fetch-Site: cross-site")
+                #expect(foreign.status == 403, "\(path) from another site")
+            }
+            let entries = try await server.room.people.journal(before: nil, limit: 100)
+            #expect(entries.map(\.action) == ["first-start"], "nothing was done")
+        }
+    }
+
+    /// From the table itself: a route that is added has a rule, or none of these holds.
+    @Test func everyRouteKeepsItsRule() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let administrator = Browser(server)
+            try await administrator.begin()
+            let teacher = try await administrator.teacher("tom", of: [])
+            let stranger = Browser(server)
+            _ = try await stranger.get("/sign-in")
+            for route in PanelRoutes.table where route.access != .anyone && route.path != "panel/events" {
+                let path = Self.path(of: route)
+                let unknown = route.method == .get ? try await stranger.get(path) : try await stranger.post(path)
+                #expect(unknown.status == 303 && unknown.header("location")?.hasPrefix("/sign-in") == true, "\(path): \(unknown.status)")
+                guard route.access == .administrator else { continue }
+                let refused = route.method == .get ? try await teacher.get(path) : try await teacher.post(path)
+                #expect(refused.status == 403, "\(route.method) \(path) as a teacher: \(refused.status)")
+            }
+            let entries = try await server.room.people.journal(before: nil, limit: 100)
+            #expect(Set(entries.map(\.action)) == ["first-start", "person-add", "sign-in"])
+        }
+    }
+
+    @Test func aTeacherSeesTheirLabsAndNoOther() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let administrator = Browser(server)
+            try await administrator.begin()
+            _ = try await server.punnet("lab", "create", "room2", "--image", "debian-desktop", "--size", "0", "--memory", "512MiB", "--vcpus", "1")
+            _ = try await server.enrolledSeat("pi-1")
+            let (own, other) = (try await administrator.teacher("own", of: ["room1"]), try await administrator.teacher("other", of: ["room2"]))
+            #expect(try await own.get("/labs").body.contains("room1"))
+            #expect(try await !own.get("/labs").body.contains("room2"))
+            #expect(try await own.get("/seats/pi-1").status == 200)
+            #expect(try await other.get("/seats/pi-1").status == 403)
+            let desktop = try #require(try await server.room.administration.desktops(lab: "room1").first).name
+            #expect(try await own.get("/desktops/\(desktop)").status == 200)
+            #expect(try await other.get("/desktops/\(desktop)").status == 403)
+            #expect(try await other.post("/desktops/\(desktop)/remake").status == 403)
+            #expect(try await other.post("/panel/desktops/remake", ["desktop": desktop]).status == 403)
+            #expect(try await own.post("/desktops/\(desktop)/remake").status == 303)
+        }
+    }
+
+    // MARK: What is typed and what is told
+
+    @Test func aLabIsMadeChangedAndDeletedWithTheJournalTellingIt() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let fields: KeyValuePairs = [
+                "name": "room2", "image": "debian-desktop-1", "vcpus": "1", "memory": "512 MiB", "size": "1", "leastReady": "0", "atOnce": "0",
+                "graceSeconds": "60", "airingMinutes": "10", "afterSession": "claim-again", "do": "save",
+            ]
+            #expect(try await browser.post("/labs/new", fields).status == 303)
+            let lab = try #require(try await server.room.administration.room().labs.first { $0.lab.name == "room2" })
+            #expect(lab.lab.profile == Profile(vcpus: 1, memory: .mebibytes(512)))
+            let tooLarge = try await browser.post(
+                "/labs/room2",
+                [
+                    "image": "debian-desktop-1", "vcpus": "1", "memory": "much", "size": "1", "leastReady": "0", "atOnce": "0",
+                    "graceSeconds": "60", "airingMinutes": "10", "afterSession": "claim-again", "do": "save",
+                ])
+            #expect(tooLarge.status == 422 && tooLarge.body.contains("value=\"much\""))
+            #expect(try await browser.post("/labs/room2/delete").status == 303)
+            let entries = try await server.room.people.journal(before: nil, limit: 100)
+            #expect(entries.map(\.action) == ["lab-delete", "lab-create", "first-start"])
+            #expect(entries.allSatisfy { $0.who == "ada" && $0.origin == "127.0.0.1" })
+        }
+    }
+
+    @Test func nothingThatAPersonSetsBecomesMarkup() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            let name = "<b onx=\"1\">&'ada"
+            try await browser.begin(name: name)
+            let folder = "/none/<script>alert(1)</script>"
+            _ = try await browser.post("/panel/images/add", ["folder": folder])
+            for path in ["/", "/settings", "/journal", "/images"] {
+                let page = try await browser.get(path).body
+                #expect(!page.contains("<b onx") && !page.contains("<script>alert"), "\(path)")
+            }
+            #expect(try await browser.get("/journal").body.contains("&lt;script&gt;"))
+            let echoed = try await browser.post("/seats/new", ["name": "\"><img src=x>", "lab": "room1"])
+            #expect(echoed.status == 422 && !echoed.body.contains("<img src=x>"))
+        }
+    }
+
+    @Test func aBodyThatIsTooLongAndAddressesThatAreNotThereAreRefused() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let file = server.folder + "/large"
+            try Data(("csrf=\(browser.csrf)&name=" + String(repeating: "x", count: 100_000)).utf8).write(to: URL(fileURLWithPath: file))
+            #expect(try await browser.post("/labs/new", csrf: "", "--data-binary", "@\(file)").status == 413)
+            let missing = try await browser.get("/nowhere")
+            #expect(missing.status == 404 && missing.header("content-type")?.hasPrefix("text/html") == true)
+            #expect(try await browser.get("/labs/none").status == 404)
+            #expect(try await browser.get("/desktops/none").status == 404)
+            #expect(try await browser.get("/panel/..%2f..%2fpunnet.db").status == 404)
+        }
+    }
+
+    @Test func aPageLearnsOfAChange() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let file = server.folder + "/events"
+            let reader = Task {
+                try await Command.run(
+                    "curl", "-sS", "-k", "-N", "-b", browser.jar, "-m", "60", "-o", file, server.address + "/panel/events")
+            }
+            func told() -> Int { (try? String(contentsOfFile: file, encoding: .utf8))?.components(separatedBy: "event: changed").count ?? 0 }
+            #expect(await eventually { told() > 0 })
+            let before = told()
+            _ = try await server.enrolledSeat("pi-1")
+            #expect(await eventually { told() > before })
+            reader.cancel()
+        }
+    }
+
+    @Test func pagesCarryTheirHeadersAndFilesAreKept() async throws {
+        try await TestServer.run { server in
+            let browser = Browser(server)
+            let page = try await browser.get("/first-start")
+            let policy = try #require(page.header("content-security-policy"))
+            #expect(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"))
+            for header in ["strict-transport-security", "x-content-type-options", "x-frame-options", "referrer-policy", "cache-control"] {
+                #expect(page.header(header) != nil, "\(header)")
+            }
+            for file in ["panel.css", "panel.js", "favicon.svg"] {
+                let first = try await browser.get("/panel/\(file)")
+                #expect(first.status == 200 && first.header("x-content-type-options") == "nosniff")
+                let tag = try #require(first.header("etag"))
+                #expect(try await browser.get("/panel/\(file)", "-H", "If-None-Match: \(tag)").status == 304)
+            }
+        }
+    }
+
+    @Test func theLanguageIsTheBrowsersUntilOneIsChosen() async throws {
+        try await TestServer.run { server in
+            let browser = Browser(server)
+            func language(_ accepted: String) async throws -> String {
+                let page = try await browser.get("/first-start", "-H", "Accept-Language: \(accepted)")
+                return String(page.body.firstMatch(of: /<html lang="([a-z]+)"/)?.1 ?? "")
+            }
+            let (korean, french) = (try await language("ko-KR,ko;q=0.9"), try await language("fr"))
+            #expect(korean == "ko" && french == "en")
+            let chosen = try await browser.post("/panel/language", ["to": "ko", "back": "/first-start"])
+            #expect(chosen.header("location") == "/first-start")
+            let then = try await language("en")
+            #expect(then == "ko")
+        }
+    }
+
+    @Test(arguments: [("=1+1", "'=1+1"), ("a,b", "\"a,b\""), ("say \"hi\"", "\"say \"\"hi\"\"\""), ("@x", "'@x"), ("plain", "plain")])
+    func aSpreadsheetRunsNothing(_ text: String, _ cell: String) { #expect(CSV.cell(text) == cell) }
+
+    @Test func formsAreReadAsBrowsersSendThem() {
+        let form = Form(untrustedText: "name=a+b%26c&seat=1&seat=2&empty=&%=%zz&lonely")
+        #expect(form["name"] == "a b&c")
+        #expect(form.all("seat") == ["1", "2"])
+        #expect(form.has("empty") && form["empty"] == "" && form.has("lonely") && form["missing"] == "")
+        #expect(Form(untrustedText: "p=+secret+").raw("p") == " secret ")
+        #expect(Form(untrustedText: (0..<5000).map { "f\($0)=1" }.joined(separator: "&")).has("f4999") == false)
+    }
+
+    /// An address of a route, with names of what is not there.
+    private static func path(of route: PanelRoutes.Route) -> String {
+        let parts = route.path.split(separator: "/").map { part in part == ":id" ? "1" : part.hasPrefix(":") ? "none" : String(part) }
+        return "/" + parts.joined(separator: "/")
+    }
+}

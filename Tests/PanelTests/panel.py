@@ -1,0 +1,489 @@
+"""The panel in a real browser, from the first start to a room at work. Started by Tests/PanelTests/run."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+
+from axe_core_python.selenium import Axe
+from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+arguments = argparse.ArgumentParser()
+for option in ["room", "programs", "https", "pictures"]:
+    arguments.add_argument("--" + option)
+given = arguments.parse_args()
+site = f"https://{given.https}"
+
+
+# --- the room behind the panel
+
+
+def punnet(*words):
+    """What `punnet` says to an administrator on the server, as JSON where it is."""
+    run = subprocess.run(
+        [f"{given.programs}/punnet", *words, "--socket", f"{given.room}/run/control.sock"], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, f"punnet {words}: {run.stderr}"
+    return json.loads(run.stdout) if "--json" in words else run.stdout
+
+
+class Seat:
+    """A Raspberry Pi, as far as punnetd sees it: curl with a token, and an open stream of events."""
+
+    def __init__(self, line):
+        word = re.search(r"enrol \S+ (\S+) --pin", line).group(1)
+        self.token = self.ask("seats/enrol", {"word": word}, token=None)["token"]
+        self.stream = subprocess.Popen(
+            ["curl", "-skN", "-H", f"Authorization: Bearer {self.token}", f"{site}/api/v1/seat/events"], stdout=subprocess.DEVNULL)
+        self.lease = None
+
+    def ask(self, path, body, token=True):
+        header = ["-H", f"Authorization: Bearer {self.token}"] if token else []
+        run = subprocess.run(
+            ["curl", "-sk", *header, "-d", json.dumps(body), f"{site}/api/v1/{path}"], capture_output=True, text=True, timeout=30)
+        return json.loads(run.stdout) if run.stdout else {}
+
+    def claim(self):
+        self.lease = self.ask("seat/claim", {"bootID": "11111111-2222-3333-4444-555555555555"})
+        return self.lease
+
+    def leave(self):
+        self.ask(f"seat/sessions/{self.lease['session']}/end", {"reason": "log-off"})
+        self.lease = None
+
+    def off(self):
+        self.stream.kill()
+        self.stream.wait()
+
+
+# --- the browser
+
+
+class Browser:
+    def __init__(self, language="en", width=1440, dark=False):
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for word in ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", f"--window-size={width},1000", f"--lang={language}"]:
+            options.add_argument(word)
+        options.add_experimental_option("prefs", {"intl.accept_languages": language})
+        options.set_capability("acceptInsecureCerts", True)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        self.driver.set_page_load_timeout(60)
+        self.pages = 0
+        self.inputs = 0
+
+    def open(self, path):
+        self.driver.get(site + path)
+        self.pages += 1
+
+    @property
+    def path(self):
+        return self.driver.current_url.removeprefix(site)
+
+    def find(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector="main"):
+        return self.find(selector).text
+
+    def fill(self, name, value, counts=True):
+        field = self.find(f"main [name='{name}']")
+        if field.tag_name == "select":
+            field.find_element(By.CSS_SELECTOR, f"option[value='{value}']").click()
+        else:
+            if field.get_attribute("value") == value:
+                return
+            field.clear()
+            field.send_keys(value)
+        self.inputs += counts
+
+    def press(self, selector):
+        """Presses what sends a form, and waits for the page after it. What lies in a closed part is opened first."""
+        button = self.find(selector)
+        before = self.driver.find_element(By.TAG_NAME, "html").id
+        for part in self.driver.execute_script(
+            "const found = []; for (let e = arguments[0].closest('details'); e; e = e.parentElement.closest('details')) if (!e.open) found.unshift(e);"
+            " return found", button):
+            part.find_element(By.TAG_NAME, "summary").click()
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+        until("another page", lambda: self.driver.find_element(By.TAG_NAME, "html").id != before, 60)
+        until("the page is there", lambda: self.driver.execute_script("return document.readyState") == "complete", 60)
+        self.pages += 1
+
+    def complaints(self):
+        """What the console complained of since it was asked last."""
+        known = ["favicon.ico"]
+        return [entry["message"] for entry in self.driver.get_log("browser")
+                if entry["level"] in ("SEVERE", "WARNING") and not any(word in entry["message"] for word in known)]
+
+    def requests(self):
+        """What was loaded beside the page itself."""
+        return self.driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+
+    def close(self):
+        self.driver.quit()
+
+
+def until(what, condition, seconds=30):
+    """Waits until the condition gives something true, and gives that. An element that was replaced meanwhile counts as 'not yet'."""
+    end = time.monotonic() + seconds
+    reason = ""
+    while time.monotonic() < end:
+        try:
+            value = condition()
+            if value:
+                return value
+            reason = ""
+        except (NoSuchElementException, StaleElementReferenceException) as error:
+            reason = f": {type(error).__name__}"
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}{reason}")
+
+
+# --- facts
+
+passed = failed = 0
+
+
+def fact(function):
+    """Runs a test, whose name is what holds."""
+    global passed, failed
+    name = function.__name__
+    try:
+        function()
+        passed += 1
+        print(f"ok      {name}", flush=True)
+    except Exception as error:
+        failed += 1
+        print(f"FAILED  {name}: {error}", flush=True)
+        traceback.print_exc()
+        try:
+            print(f"        at {browser.path}: {browser.text('body')[:600]!r}", flush=True)
+        except WebDriverException:
+            pass
+    return function
+
+
+def figure(name, value):
+    print(f"figure: {name}: {value}", flush=True)
+
+
+until("punnetd answers", lambda: subprocess.run(
+    [f"{given.programs}/punnet", "status", "--socket", f"{given.room}/run/control.sock"], capture_output=True).returncode == 0)
+browser = Browser()
+seats = {}
+password = "correct horse battery"
+
+
+@fact
+def the_first_page_asks_for_the_code_of_the_console():
+    browser.open("/")
+    assert browser.path == "/first-start", browser.path
+    code = re.search(r"code\s+(\S+)", open(f"{given.room}/run/console").read()).group(1)
+    browser.fill("code", code)
+    browser.fill("name", "Ada")
+    browser.fill("password", password)
+    browser.fill("again", password)
+    browser.press("main form button[type=submit]")
+    assert browser.path == "/", browser.path
+    assert not os.path.exists(f"{given.room}/run/console")
+
+
+@fact
+def the_next_step_leads_to_an_image():
+    browser.press("main a[href='/images']")
+    browser.fill("folder", f"{given.room}/image")
+    browser.press("main form[action='/panel/images/add'] button[type=submit]")
+    # The page follows the taking in without a reload.
+    until("the image is listed", lambda: "simulated-desktop" in browser.text())
+
+
+@fact
+def then_to_a_lab():
+    browser.open("/labs/new")
+    browser.fill("name", "room")
+    browser.fill("memory", "1 GiB")
+    browser.fill("size", "6")
+    browser.press("main button[value='save']")
+    assert browser.path.startswith("/?lab=room"), browser.path
+
+
+@fact
+def the_room_fills_before_ones_eyes():
+    page = browser.find("html").id
+    until("all six are ready", lambda: len(browser.all("main .state-ready")) >= 6, 120)
+    assert browser.find("html").id == page, "without a reload"
+
+
+@fact
+def then_to_a_seat_which_is_told_what_to_type():
+    browser.press("main a[href='/seats/new']")
+    browser.fill("name", "pi-1")
+    browser.press("main form button[type=submit]")
+    line = until("the line", lambda: re.search(r"punnet-seat enrol \S+ \S+ --pin \S+", browser.text())).group(0)
+    seats["pi-1"] = Seat(line)
+    browser.open("/")
+    until("the seat is on", lambda: browser.find("main .seat.state-idle"))
+    figure("from the first start to the first desktop", f"{browser.pages} pages, {browser.inputs} inputs")
+
+
+@fact
+def a_claim_and_an_end_are_seen_without_a_reload():
+    page = browser.find("html").id
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        seats["pi-1"].claim()
+        claimed = time.monotonic()
+        # Nobody is linked to the relay: the desktop is the seat's, and its link is lost.
+        until("the seat has its desktop", lambda: browser.all("main .seat.state-lost, main .seat.state-inUse"))
+        times.append(time.monotonic() - claimed)
+        seats["pi-1"].leave()
+        until("it has none", lambda: browser.all("main .seat.state-idle"))
+        until("all are ready again", lambda: len(browser.all("main .desktop.state-ready")) >= 6, 120)
+    assert browser.find("html").id == page
+    figure("from the answer to a claim until the page shows it", f"{sorted(times)[2] * 1000:.0f} ms, the middle of five")
+
+
+@fact
+def an_administrator_ends_a_session_on_the_plan():
+    seats["pi-1"].claim()
+    until("it can be ended", lambda: browser.all("main .seat.state-lost input[name='seat'], main .seat.state-inUse input[name='seat']"))
+    browser.find("main input[name='seat'][value='pi-1']").click()
+    browser.press("main form[action='/panel/sessions/end'] .confirm button[type=submit], main [form] .confirm button, main .confirm button[type=submit]")
+    until("the session has ended", lambda: punnet("session", "list", "--json") == [])
+    seats["pi-1"].lease = None
+
+
+@fact
+def memory_of_a_whole_lab_is_changed_and_every_desktop_follows():
+    before = {desktop["name"]: desktop["generation"] for desktop in punnet("desktop", "list", "--json")}
+    browser.open("/labs/room")
+    browser.fill("memory", "2 GiB")
+    browser.press("main button[value='preview']")
+    told = browser.text()
+    assert "6" in told, told
+    assert {desktop["name"]: desktop["generation"] for desktop in punnet("desktop", "list", "--json")} == before, "a preview changes nothing"
+    browser.press("main button[value='save']")
+
+    def followed():
+        desktops = punnet("desktop", "list", "--json")
+        return all(d["state"] == "ready" and d["memory"] == 2 << 30 and d["generation"] > before[d["name"]] for d in desktops)
+
+    until("every desktop has it", followed, 120)
+    browser.open("/desktops")
+    until("the page tells of it", lambda: browser.text().count("2 GiB") >= 6)
+
+
+@fact
+def what_is_not_possible_comes_back_with_what_was_typed():
+    browser.open("/labs/room")
+    browser.fill("size", "200")
+    browser.fill("memory", "64 GiB")
+    browser.press("main button[value='save']")
+    assert browser.find("[role=alert]").text
+    assert browser.find("main [name='memory']").get_attribute("value") == "64 GiB"
+
+
+@fact
+def a_desktop_says_why_it_is_as_it_is():
+    browser.open("/desktops/room-1")
+    assert "room-1" in browser.text("h1")
+    browser.press("main form[action='/desktops/room-1/remake'] button[type=submit]")
+    until("it is made anew", lambda: punnet("desktop", "list", "--json")[0]["generation"] > 2 and browser.find("main .state-ready"), 60)
+
+
+@fact
+def a_seat_is_moved_on_the_plan_with_the_keyboard():
+    browser.open("/?arrange=1")
+    seat = until("the plan", lambda: browser.find("main .seat[data-name='pi-1'], main [data-seat='pi-1']"))
+    browser.driver.execute_script("arguments[0].focus()", seat)
+    browser.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+
+    def moved():
+        browser.open("/seats/pi-1")
+        return (browser.find("[name=column]").get_attribute("value"), browser.find("[name=row]").get_attribute("value")) == ("2", "2")
+
+    until("it stands there", moved, 20)
+
+
+@fact
+def a_teacher_may_not_do_what_only_an_administrator_may():
+    browser.open("/settings")
+    browser.fill("name", "Tom")
+    browser.fill("password", "another horse")
+    roles = browser.all("main [name='role']")
+    if roles[0].tag_name == "select":
+        browser.fill("role", "teacher")
+    else:
+        browser.find("main [name='role'][value='teacher']").click()
+    browser.find("main [name='lab'][value='room']").click()
+    browser.press("main form[action='/panel/people/add'] button[type=submit]")
+    global teacher
+    teacher = Browser()
+    try:
+        teacher.open("/")
+        assert teacher.path.startswith("/sign-in"), teacher.path
+        teacher.fill("name", "Tom")
+        teacher.fill("password", "another horse")
+        teacher.press("main form button[type=submit]")
+        assert "pi-1" in teacher.text()
+        assert not teacher.all("nav a[href='/journal'], nav a[href='/images'], main a[href='/labs/new']")
+        for path in ["/journal", "/images", "/labs/room", "/seats/new"]:
+            teacher.open(path)
+            assert "/journal" not in teacher.text("body") and not teacher.all("main form[action]"), path
+        assert all("403" in complaint for complaint in teacher.complaints())
+    finally:
+        teacher.close()
+
+
+@fact
+def the_panel_speaks_korean_where_the_browser_does_and_where_one_chooses_it():
+    other = Browser("ko")
+    try:
+        other.open("/sign-in")
+        assert other.find("html").get_attribute("lang") == "ko"
+        assert re.search("[가-힣]{2}", other.text())
+    finally:
+        other.close()
+    browser.open("/")
+    browser.press("form[action='/panel/language'] button[value='ko']")
+    assert browser.find("html").get_attribute("lang") == "ko" and re.search("[가-힣]{2}", browser.text("nav"))
+    browser.press("form[action='/panel/language'] button[value='en']")
+
+
+pages = ["/", "/?arrange=1", "/labs", "/labs/new", "/labs/room", "/desktops", "/desktops/room-1", "/images", "/seats", "/seats/new", "/seats/pi-1",
+         "/sessions", "/journal", "/settings", "/nowhere"]
+
+
+@fact
+def no_page_has_what_axe_finds_serious():
+    found = []
+    for path in pages:
+        browser.open(path)
+        result = Axe().run(browser.driver)
+        found += [f"{path}: {v['id']} ({v['impact']}): {[n['html'][:120] for n in v['nodes']][:3]}"
+                  for v in result["violations"] if v["impact"] in ("serious", "critical")]
+    assert not found, "\n".join(found)
+
+
+@fact
+def no_page_is_wider_than_a_phone():
+    browser.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True})
+    try:
+        for path in pages:
+            browser.open(path)
+            width = browser.driver.execute_script("return document.documentElement.scrollWidth")
+            assert width <= 360, f"{path} is {width} pixels wide"
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@fact
+def nothing_comes_from_another_host_and_the_console_is_silent():
+    browser.complaints()
+    for path in pages[:-1]:
+        browser.open(path)
+        assert all(name.startswith(site) for name in browser.requests()), browser.requests()
+        assert not browser.complaints(), path
+
+
+@fact
+def a_page_that_stays_open_does_not_grow():
+    browser.open("/")
+
+    def held():
+        browser.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        metrics = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return {m["name"]: m["value"] for m in metrics if m["name"] in ("Nodes", "JSEventListeners", "JSHeapUsedSize")}
+
+    browser.driver.execute_cdp_cmd("Performance.enable", {})
+
+    def count(selector):
+        # As a number: an element that a driver was given is held for it.
+        return browser.driver.execute_script("return document.querySelectorAll(arguments[0]).length", selector)
+
+    def stir(rounds):
+        for _ in range(rounds):
+            seats["pi-1"].claim()
+            until("a desktop", lambda: count("main .seat.state-lost"))
+            seats["pi-1"].leave()
+            until("none", lambda: count("main .seat.state-idle"))
+            until("all ready", lambda: count("main .desktop.state-ready") >= 6, 120)
+        return held()
+
+    first = stir(5)
+    last = stir(25)
+    figure("a page open through the claims and ends of an hour's lesson, 30 each", f"{first} after 5, {last} after all")
+    assert last["JSEventListeners"] <= first["JSEventListeners"] * 1.1 + 5
+    assert last["Nodes"] <= first["Nodes"] * 1.3 + 200
+    assert last["JSHeapUsedSize"] <= first["JSHeapUsedSize"] * 1.5 + 1_000_000
+
+
+@fact
+def signing_out_ends_it():
+    browser.open("/")
+    browser.press("form[action='/sign-out'] button")
+    assert browser.path.startswith("/sign-in")
+    browser.open("/labs")
+    assert browser.path.startswith("/sign-in")
+
+
+def take_pictures(folder):
+    """Every page, in both languages and two widths; the room in the dark as well."""
+    os.makedirs(folder, exist_ok=True)
+    for language in ["en", "ko"]:
+        for width in [360, 1440]:
+            shown = Browser(language, width)
+            try:
+                size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+                shown.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+                shown.open("/sign-in")
+                picture(shown, f"{folder}/sign-in-{language}-{width}.png", width)
+                shown.fill("name", "Ada")
+                shown.fill("password", password)
+                shown.press("main form button[type=submit]")
+                for path in pages[:-1]:
+                    shown.open(path)
+                    name = re.sub("[^a-z0-9]+", "-", path).strip("-") or "room"
+                    picture(shown, f"{folder}/{name}-{language}-{width}.png", width)
+                if width == 1440:
+                    shown.driver.execute_cdp_cmd(
+                        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+                    shown.open("/")
+                    picture(shown, f"{folder}/room-dark-{language}-{width}.png", width)
+            finally:
+                shown.close()
+
+
+def picture(shown, file, width):
+    height = min(2400, max(740, shown.driver.execute_script("return document.documentElement.scrollHeight")))
+    shown.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+    time.sleep(0.2)
+    shown.driver.save_screenshot(file)
+
+
+try:
+    if given.pictures and not failed:
+        take_pictures(given.pictures)
+finally:
+    browser.close()
+    for seat in seats.values():
+        seat.off()
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed or not passed else 0)
