@@ -74,6 +74,7 @@ simulated:
 data: $1/data
 runtime: $1/run
 panel: $PWD/Sources/ControlPanel/Files
+image: $1/image
 https:
   address: 127.0.0.1
   port: $simulated_https
@@ -101,6 +102,7 @@ simulated_tell() {
 
 A simulated room runs: $3 desktops, $4 seats that come and go; a server $5 times as fast as a real one. Only the hypervisor is played.
 
+  the panel          https://127.0.0.1:$simulated_https/ (its certificate is its own), with the code in $1/run/console
   the room           $2/punnet status --socket $1/run/control.sock
   its desktops       $2/punnet desktop list --socket $1/run/control.sock
   who sits where     $2/punnet session list --socket $1/run/control.sock

@@ -19,9 +19,17 @@ public final class Administration: Sendable {
         try await broker.roomReport()
     }
 
+    /// What was counted since the daemon began.
+    public func figures() async -> Figures { await broker.room.figures }
+
     /// Something for each time that the room changes, until nobody reads it; what comes while the last was not read yet counts as one.
     public func changes() async -> AsyncStream<Void> {
         await broker.changes()
+    }
+
+    /// Tells those who watch that something beside the room has changed that they show.
+    public func tellOfChange() async {
+        await broker.tellOfChange()
     }
 
     // MARK: Images

@@ -50,7 +50,7 @@ extension Broker {
         if case .quarantined(let why, _) = desktop.state { cause = why }
         return DesktopExplanation(
             desktop: report(of: desktop), meaning: told.meaning, present: told.present, deadline: told.deadline.map(calendar), next: told.next,
-            nextAt: told.nextAt.map(calendar), cause: cause, failure: desktop.failure, remedies: told.remedies)
+            nextAt: told.nextAt.map(calendar), done: (room.works[desktop.id]?.done ?? []).map { MakingStep(word: $0.deed, took: $0.took) }, cause: cause, failure: desktop.failure, remedies: told.remedies)
     }
 
     /// The room's instant as a moment of the calendar.

@@ -414,6 +414,13 @@ public actor Broker: Service {
         return stream
     }
 
+    /// Has a seat do something; false where its stream is not open.
+    func order(_ order: SeatOrder, to seat: SeatID) -> Bool {
+        guard let stream = streams[seat] else { return false }
+        stream.continuation.yield(.order(order))
+        return true
+    }
+
     /// A seat that was to be removed is still there.
     func keep(_ id: SeatID, _ seat: RoomSeat) {
         deliver(.seatChanged(id, seat))

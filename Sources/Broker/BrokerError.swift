@@ -15,6 +15,8 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The one-time word is wrong, used or expired; nobody is told which.
     case wordRefused
     case nameTaken(kind: String, name: String)
+    /// The seat is off, or cannot be reached.
+    case seatIsOff(String)
     /// Something still needs it.
     case inUse(kind: String, name: String, by: String)
     case invalid(field: String, value: String, remedy: String)
@@ -39,6 +41,7 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notYourSession(let id): "session \(id) belongs to another seat"
         case .wordRefused: "the word is wrong, used or expired; 'punnet seat add' gives a new one"
         case .nameTaken(let kind, let name): "there is already a \(kind) named '\(name)'; choose another name"
+        case .seatIsOff(let name): "seat '\(name)' is off, or cannot be reached; switch it on first"
         case .inUse(let kind, let name, let user): "\(kind) '\(name)' is still needed by \(user)"
         case .invalid(let field, let value, let remedy): "\(field) '\(value)' is not possible: \(remedy)"
         case .doesNotFit(let asked, let holds, let profile, let limit):

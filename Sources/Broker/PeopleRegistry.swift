@@ -159,6 +159,39 @@ public final class PeopleRegistry: Sendable {
         try await stored { () async throws(StoreError) in try await store.setPassword(of: person.id, to: kept, keeping: token.hash) }
     }
 
+    // MARK: Tokens of programs
+
+    /// How long a token may be good at most.
+    public static let longestToken = Duration.seconds(366 * 86_400)
+
+    /// Makes a token by which programs use the interface in a person's name. It is told once.
+    public func addToken(_ untrustedName: String, for person: Person, mayChange: Bool, lifetime: Duration) async throws(BrokerError) -> Token {
+        let name = try Self.checkedName(untrustedName)
+        guard lifetime >= .seconds(60), lifetime <= Self.longestToken else {
+            throw .invalid(field: "days", value: "\(lifetime)", remedy: "use 1 to 366 days")
+        }
+        let token = Token()
+        let ends = CalendarSeconds(Date().timeIntervalSince1970) + lifetime.components.seconds
+        try await stored { () async throws(StoreError) in
+            try await store.addAPIToken(name: name, person: person.id, tokenHash: token.hash, mayChange: mayChange, ends: ends)
+        }
+        return token
+    }
+
+    public func tokens(of person: Person) async throws(BrokerError) -> [APITokenRecord] {
+        try await stored { () async throws(StoreError) in try await store.apiTokens(of: person.id) }
+    }
+
+    public func removeToken(_ id: Int64, of person: Person) async throws(BrokerError) {
+        try await stored { () async throws(StoreError) in try await store.removeAPIToken(id, of: person.id) }
+    }
+
+    /// Whose a program's token is, and whether it may change things; nil for a token that is nobody's, or over.
+    public func bearer(of untrusted: String) async throws(BrokerError) -> (person: Person, token: APITokenRecord)? {
+        guard let token = Token(untrusted: untrusted) else { return nil }
+        return try await stored { () async throws(StoreError) in try await store.apiToken(hash: token.hash) }
+    }
+
     // MARK: The journal
 
     /// Writes down what somebody did.

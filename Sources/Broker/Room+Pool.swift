@@ -11,9 +11,8 @@ extension Room {
             addMissing(in: lab)
             removeSurplus(in: lab)
         }
-        for id in desktops.empty.sorted() {
-            if let making = due(id) { begin(id, making) }
-        }
+        beginEmpty()
+        for lab in labs.values.sorted(by: { $0.id < $1.id }) { removeOutdated(in: lab) }
         if desktops.empty.contains(where: { if case .doesNotFit? = works[$0]?.hindrance { true } else { false } }) {
             refillAt = refillAt ?? now + settings.fitPause
         }
@@ -45,25 +44,45 @@ extension Room {
         }
     }
 
-    /// Takes back what a lab has beyond what it is to have now, and what was made of another image or profile; never a leased desktop, which goes
-    /// when its session ends. What is being removed already counts, since it is not made anew while there is a surplus. First goes what nobody
-    /// could be given now, last what has hardware of its own.
+    /// Takes back what a lab has beyond what it is to have now; never a leased desktop, which goes when its session ends. What is being removed
+    /// already counts, since it is not made anew while there is a surplus, and so does what could not be removed, which is tried again at its own
+    /// time. First goes what nobody could be given now, last what has hardware of its own.
     private mutating func removeSurplus(in lab: Lab) {
         let wanted = wanted(in: lab)
-        guard desktops.count(in: lab.id) > wanted || desktops.kinds.keys.contains(where: { $0.lab == lab.id && isOutdated($0) }) else { return }
+        guard desktops.count(in: lab.id) > wanted else { return }
         let mine = desktops.values.filter { $0.lab == lab.id }.sorted { surplusRank($0) < surplusRank($1) }
-        var surplus = mine.count - wanted - mine.count { $0.state == .retiring }
+        var surplus = mine.count - wanted - mine.count { $0.isOnItsWayOut }
         for desktop in mine where surplus > 0 {
             switch desktop.state {
             case .empty, .quarantined(_, holding: false):
                 drop(desktop.id)
-            case .preparing, .ready, .quarantined(_, holding: true):
+            case .preparing, .ready:
                 retire(desktop.id, [])
-            case .leased, .retiring:
+            case .leased, .retiring, .quarantined(_, holding: true):
                 continue
             }
             surplus -= 1
         }
+    }
+
+    /// Takes back what was made of another image or profile than its lab has now, as many at a time as are made at a time, so that the others can
+    /// be given meanwhile: those that were taken back are made first. Where what is made now fails before one of them was ready, the rest is kept.
+    private mutating func removeOutdated(in lab: Lab) {
+        guard desktops.kinds.keys.contains(where: { $0.lab == lab.id && isOutdated($0) }) else { return }
+        var lacksRoom = false
+        for id in desktops.empty where desktops[id]?.lab == lab.id {
+            guard case .doesNotFit? = works[id]?.hindrance else { return }
+            lacksRoom = true
+        }
+        let mine = desktops.values.filter { $0.lab == lab.id }.sorted { surplusRank($0) < surplusRank($1) }
+        let current = mine.filter { !isOutdated(Desktops.Kind($0)) }
+        let isProven = current.contains { desktop in
+            switch desktop.state {
+            case .ready, .leased: true
+            case .empty, .preparing, .retiring, .quarantined: false
+            }
+        }
+        guard isProven || lacksRoom || !current.contains(where: { $0.failure != nil }) else { return }
         for desktop in mine where isOutdated(Desktops.Kind(desktop)) {
             guard case .success = mayBegin(in: lab) else { return }
             guard let current = desktops[desktop.id] else { continue }
@@ -92,6 +111,34 @@ extension Room {
     }
 
     // MARK: Making
+
+    /// Begins empty desktops, as far as may be: first of a lab where more wait than there will soon be desktops for, then of the lab with the
+    /// fewest on their way, then of the one whose turn was longest ago; and of a lab the first by number.
+    private mutating func beginEmpty() {
+        var empty = Dictionary(grouping: desktops.empty.sorted().reversed()) { desktops[$0]?.lab }
+        while let lab = empty.keys.compactMap({ $0 }).min(by: { turn(of: $0) < turn(of: $1) }) {
+            guard let id = empty[lab]?.popLast() else {
+                empty[lab] = nil
+                continue
+            }
+            guard let making = due(id) else { continue }
+            begin(id, making)
+            turns[lab] = nextTurn
+            nextTurn += 1
+        }
+    }
+
+    /// The lowest has its turn first. Who waits where desktops fail does not keep the other labs from theirs.
+    private func turn(of lab: LabID) -> (Int, Int, UInt64, LabID) {
+        let making = desktops.underWay.count { id in
+            guard let desktop = desktops[id], desktop.lab == lab, case .preparing = desktop.state else { return false }
+            return true
+        }
+        let isMissed =
+            lines[lab, default: []].count > desktops.ready(in: lab).count + making
+            && !desktops.values.contains { $0.lab == lab && $0.failure != nil }
+        return (isMissed ? 0 : 1, making, turns[lab, default: 0], lab)
+    }
 
     /// How an empty desktop is to be begun now; nil where it is not.
     private mutating func due(_ id: DesktopID) -> Making? {
@@ -241,6 +288,7 @@ extension Room {
                 desktops[id]?.failure = Failure(count: failures, generation: generation, step: nil, cause: cause)
             }
             hold(id, cause: cause, holding: true)
+            fill()
         default:
             return
         }
@@ -255,6 +303,7 @@ extension Room {
     private mutating func hold(_ id: DesktopID, cause: String, holding: Bool) {
         move(id, .quarantine(cause: cause, holding: holding))
         works[id]?.deadline = nil
+        works[id]?.resists = holding
         let pause = pause(after: desktops[id]?.failure)
         works[id]?.retryAt = now + pause
         // Whose turn it is now may have waited for minutes.
@@ -345,6 +394,7 @@ extension Room {
         }
         works[id]?.deadline = nil
         works[id]?.retryAt = nil
+        works[id]?.resists = false
         effects.append(.dropConsole(domainName(of: desktop)))
         leaveCheckpoint(id)
         if let failure = desktop.failure, failure.generation == generation, failure.step != nil, labs[desktop.lab] != nil {
@@ -390,7 +440,8 @@ extension Room {
             move(id, .parked)
             checkpointIsProven(by: works[id]?.making)
             let took = works[id]?.doneText ?? ""
-            works[id] = Work(since: now)
+            let done = works[id]?.done ?? []
+            works[id] = Work(since: now, done: done)
             planAiring(of: id)
             desktops[id]?.failure = nil
             effects.append(.notice("desktop ready", ["desktop": desktop.name, "generation": "\(generation)", "took": took]))

@@ -37,6 +37,12 @@ extension Room {
     /// Whether a lab as it is wanted is possible on this server.
     func check(_ lab: Lab, _ image: ImageVersion) throws(BrokerError) {
         try check(lab.profile, image)
+        for desktop in desktops.values.filter({ $0.lab == lab.id }).sorted(by: { $0.number < $1.number }) {
+            guard let own = desktop.ownProfile, own.memory < image.minimumMemory else { continue }
+            throw .invalid(
+                field: "image", value: image.image,
+                remedy: "desktop '\(desktop.name)' has \(own.memory) of its own, and it needs \(image.minimumMemory); give it more, or its lab's, first")
+        }
         guard lab.size >= 0 else {
             throw .invalid(field: "size", value: "\(lab.size)", remedy: "use 0 to \(addresses.places)")
         }

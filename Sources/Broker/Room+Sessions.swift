@@ -6,7 +6,6 @@ extension Room {
     // MARK: Claims
 
     mutating func take(_ claim: Claim) {
-        lastClaimAt = now
         guard let seat = seats[claim.seat] else { return refuse(claim, .unknownSeat("\(claim.seat)")) }
         guard let lab = labs[seat.lab] else { return refuse(claim, .unknownLab("\(seat.lab)")) }
         if let open = sessions.session(of: claim.seat) {
@@ -15,6 +14,7 @@ extension Room {
         }
         guard lab.size > 0 else { return refuse(claim, .noDesktops(lab: lab.name)) }
         if let desktop = desktopFor(claim.seat, in: lab.id) {
+            if let waiting = lines[lab.id]?.first(where: { $0.seat == claim.seat }) { figures.waits.add(now - waiting.since) }
             lines[lab.id]?.removeAll { $0.seat == claim.seat }
             lease(desktop, to: claim)
             tellPlaces(in: lab.id)
@@ -58,6 +58,7 @@ extension Room {
             id: nextSession, seat: claim.seat, desktop: desktop.id, generation: desktop.generation, bootID: claim.bootID,
             ticket: claim.ticket, address: claim.address)
         nextSession = SessionID(rawValue: nextSession.rawValue + 1)
+        lastClaimAt = now
         move(desktop.id, .lease(session.id))
         sessions[session.id] = OpenSession(
             session: session, phase: .committing, claims: [claim], deadline: now + settings.handOutDeadline)
@@ -176,6 +177,7 @@ extension Room {
                 "session ended",
                 ["session": "\(id)", "desktop": desktops[open.session.desktop]?.name ?? "", "reason": reason.rawValue]))
         guard desktops[open.session.desktop]?.state == .leased(id) else { return }
+        figures.ended[reason.rawValue, default: 0] += 1
         retire(open.session.desktop, [.sessionEnded(id, reason)])
     }
 
@@ -263,8 +265,10 @@ extension Room {
             lines[lab]?[index].leavesAt = leavesAt
             return index + 1
         }
+        figures.emptyClaims += 1
+        lastClaimAt = now
         let place = lines[lab, default: []].count + 1
-        lines[lab, default: []].append(Waiting(seat: seat, leavesAt: leavesAt, toldPlace: place))
+        lines[lab, default: []].append(Waiting(seat: seat, since: now, leavesAt: leavesAt, toldPlace: place))
         return place
     }
 
@@ -309,7 +313,7 @@ extension Room {
             guard !gone.isEmpty || !late.isEmpty else { continue }
             let moved = Set((gone + late).map(\.seat))
             lines[lab] = line.filter { !moved.contains($0.seat) }
-                + late.map { Waiting(seat: $0.seat, offeredUntil: nil, leavesAt: $0.leavesAt, toldPlace: $0.toldPlace) }
+                + late.map { Waiting(seat: $0.seat, since: $0.since, offeredUntil: nil, leavesAt: $0.leavesAt, toldPlace: $0.toldPlace) }
             tellPlaces(in: lab)
             serveLine(of: lab)
         }

@@ -21,11 +21,13 @@ extension Room {
     /// The hardware that a desktop is to have when it is made next.
     func profile(for desktop: Desktop) -> Profile? { desktop.ownProfile ?? labs[desktop.lab]?.profile }
 
-    /// Whether one more desktop of a lab may be made or removed beside those that are; else, how many those are.
+    /// Whether one more desktop of a lab may be made or removed beside those that are; else, how many those are. What could not be removed before
+    /// takes nobody's turn when that is tried again.
     func mayBegin(in lab: Lab) -> Result<Void, Hindrance> {
-        guard underWay < settings.atOnce else { return .failure(.othersFirst(underWay)) }
+        let others = desktops.underWay.filter { works[$0]?.resists != true }
+        guard others.count < settings.atOnce else { return .failure(.othersFirst(others.count)) }
         guard lab.atOnce > 0 else { return .success(()) }
-        let mine = desktops.underWay.count { desktops[$0]?.lab == lab.id }
+        let mine = others.count { desktops[$0]?.lab == lab.id }
         return mine < lab.atOnce ? .success(()) : .failure(.othersFirst(mine))
     }
 
@@ -49,7 +51,8 @@ extension Room {
         let image = try image(changed.image)
         try check(changed, image)
         let own = desktops.values.filter { $0.lab == lab.id }
-        let removed = max(0, own.count - changed.size)
+        let (before, after) = (wanted(in: lab), wanted(in: changed))
+        let removed = max(0, own.count - after)
         let touched = own.filter { changed.image != lab.image || (changed.profile != lab.profile && $0.ownProfile == nil) }
         var inUse = 0
         var parked = 0
@@ -64,7 +67,7 @@ extension Room {
         if parked > removed { told.append(.madeAnew(parked - removed)) }
         if inUse > 0 { told.append(.whenTheyEnd(inUse)) }
         if removed > 0 { told.append(.removed(removed)) }
-        if changed.size > lab.size { told.append(.added(changed.size - lab.size)) }
+        if after > before { told.append(.added(after - before)) }
         if changed.image != lab.image || changed.profile != lab.profile, settings.usesCheckpoints, image.mayBeRestored,
             checkpoint(of: image.id, changed.profile) == nil
         {
@@ -111,4 +114,14 @@ extension Room {
 extension Profile {
     /// `2 vCPUs and 1 GiB`.
     var text: String { "\(vcpus) \(vcpus == 1 ? "vCPU" : "vCPUs") and \(memory)" }
+}
+
+extension Desktop {
+    /// Whether it is being removed, or could not be and will be tried again.
+    var isOnItsWayOut: Bool {
+        switch state {
+        case .retiring, .quarantined(_, holding: true): true
+        case .empty, .preparing, .ready, .leased, .quarantined(_, holding: false): false
+        }
+    }
 }

@@ -45,10 +45,17 @@ struct Room: Sendable {
     /// When the server is measured and the pools are looked at again: after something failed that no desktop's own next try covers, and while
     /// a desktop does not fit.
     var refillAt: Instant?
-    /// When a seat last claimed.
+    /// When a seat was last given a desktop, or began to wait for one.
     var lastClaimAt: Instant?
     var nextDesktop = DesktopID(rawValue: 1)
     var nextSession = SessionID(rawValue: 1)
+
+    /// When each lab last had a desktop begun, as a count of all that were.
+    var turns: [LabID: UInt64] = [:]
+    var nextTurn: UInt64 = 1
+
+    /// What was counted since the daemon began.
+    var figures = Figures()
 
     /// What is to be done as the outcome of the event at hand, in order.
     var effects: [RoomEffect] = []
@@ -139,6 +146,7 @@ struct Room: Sendable {
         desktops[id]?.state = next
         var work = works[id] ?? Work()
         work.note(desktop.state, until: now)
+        figures.count(desktop.state, to: next, after: work.since.map { now - $0 })
         work.since = now
         works[id] = work
         planAiring(of: id)
@@ -190,6 +198,8 @@ struct Work: Sendable {
     var making: Making?
     /// What has been done of its present making so far, the removal of what it held before included, and how long each took.
     var done: [(deed: String, took: Duration)] = []
+    /// Whether what it held could not be removed when that was last tried.
+    var resists = false
     /// Whether the store does not know the desktop yet.
     var isBeingAdded = false
 
@@ -242,6 +252,7 @@ struct OpenSession: Hashable, Sendable {
 /// One seat in a lab's line.
 struct Waiting: Hashable, Sendable {
     let seat: SeatID
+    let since: Instant
     /// A desktop is kept for it until then.
     var offeredUntil: Instant?
     /// It leaves the line then, since it is not present.

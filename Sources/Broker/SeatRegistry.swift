@@ -59,6 +59,13 @@ public final class SeatRegistry: Sendable {
         }
     }
 
+    /// Has a seat do something now. `seatIsOff` where it cannot be told.
+    public func order(_ order: SeatOrder, to name: String) async throws(BrokerError) {
+        let seats = try await stored { () async throws(StoreError) in try await store.seats() }
+        guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
+        guard await broker.order(order, to: seat.id) else { throw .seatIsOff(name) }
+    }
+
     /// Says where a seat's table stands in the room's plan.
     public func place(_ name: String, at place: TablePlace) async throws(BrokerError) {
         let seats = try await stored { () async throws(StoreError) in try await store.seats() }

@@ -46,4 +46,6 @@ public enum SeatEvent: Hashable, Sendable {
     case offer(within: Duration)
     /// Its session has ended.
     case ended(SessionID, EndReason)
+    /// It is to do something now.
+    case order(SeatOrder)
 }

@@ -7,6 +7,9 @@ public final class SessionBroker: Sendable {
 
     public init(_ broker: Broker) { self.broker = broker }
 
+    /// Whether the room was found after the start, and seats are served.
+    public var isServing: Bool { get async { await broker.isServing } }
+
     /// Asks for a desktop for a seat that was started with this boot_id, or for the one it has since that start.
     ///
     /// A desktop that is given is leased on the disk and runs when this returns. The ticket in the answer is new with every claim; the one

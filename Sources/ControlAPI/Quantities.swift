@@ -57,6 +57,12 @@ public enum Seconds {
         return Int(seconds)
     }
 
+    /// Writes `90s`, `5min`, `1h`: the largest unit of which it is a whole number, as `parse` reads it.
+    public static func exact(_ seconds: Int) -> String {
+        for (unit, length) in [("h", 3600), ("min", 60)] where seconds != 0 && seconds % length == 0 { return "\(seconds / length)\(unit)" }
+        return "\(seconds)s"
+    }
+
     /// Writes `60s`, `5min`, `1h 30min`, `2d 3h`: the two largest units.
     public static func format(_ seconds: Int) -> String {
         guard seconds >= 120 else { return "\(seconds)s" }

@@ -19,6 +19,18 @@ public struct SeatListMessage: Hashable, Sendable, Codable {
     }
 }
 
+/// `POST /api/v1/seats/{name}/order`
+public struct SeatOrderRequest: Hashable, Sendable, Codable {
+    /// `message`, `identify`, `restart` or `shut-down`.
+    public let order: String
+    /// The message, one line of at most 200 characters; absent for the others.
+    public let text: String?
+    public init(order: String, text: String? = nil) {
+        self.order = order
+        self.text = text
+    }
+}
+
 /// `POST /api/v1/seats`
 public struct SeatAddRequest: Hashable, Sendable, Codable {
     public let name: String

@@ -118,6 +118,18 @@ public enum SeatMessage {
         public init(withinSeconds: Int) { self.withinSeconds = withinSeconds }
     }
 
+    /// `event: message`: shown over whatever is on the screen, for a while.
+    public struct Message: Hashable, Sendable, Codable {
+        /// One line of at most 200 characters.
+        public let text: String
+        public init(text: String) { self.text = text }
+    }
+
+    /// `event: identify`, `restart`, `shut-down`: done at once, with nothing to be known.
+    public struct Order: Hashable, Sendable, Codable {
+        public init() {}
+    }
+
     /// `event: ended`
     public struct Ended: Hashable, Sendable, Codable {
         public let session: Int64

@@ -124,12 +124,18 @@ enum LocalTime {
         Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601)
     }
 
+    /// `2026-03-02`
+    static func day(_ seconds: CalendarSeconds) -> String {
+        let then = parts(seconds)
+        return "\(then.tm_year + 1900)-\(two(then.tm_mon + 1))-\(two(then.tm_mday))"
+    }
+
     /// `10:15`, and with the date where it is not today's: `2026-03-02 10:15`.
     static func text(_ seconds: CalendarSeconds, now: CalendarSeconds = CalendarSeconds(Date().timeIntervalSince1970)) -> String {
         let (then, today) = (parts(seconds), parts(now))
         let time = two(then.tm_hour) + ":" + two(then.tm_min)
         guard then.tm_year != today.tm_year || then.tm_yday != today.tm_yday else { return time }
-        return "\(then.tm_year + 1900)-\(two(then.tm_mon + 1))-\(two(then.tm_mday)) \(time)"
+        return "\(day(seconds)) \(time)"
     }
 
     private static func parts(_ seconds: CalendarSeconds) -> tm {

@@ -23,6 +23,13 @@ extension Pages {
             ])
     }
 
+    /// `5.2 s`
+    static func tenths(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        let tenths = seconds * 10 + (attoseconds + 50_000_000_000_000_000) / 100_000_000_000_000_000
+        return "\(tenths / 10).\(tenths % 10) s"
+    }
+
     /// - Parameters:
     ///   - session: The session that it is leased to, if the viewer may know.
     ///   - hardware: What is asked for: vCPUs and memory as they were typed; nil shows what the desktop has.
@@ -44,9 +51,12 @@ extension Pages {
                         "console": failure.console, "hasConsole": !failure.console.isEmpty,
                     ]
                 }), "remedies": told.remedies,
+            "hasMaking": !told.done.isEmpty,
+            "making": told.done.map { ["label": texts("step.\($0.word)"), "took": Self.tenths($0.took)] as Fields },
+            "makingTook": Self.tenths(told.done.reduce(.zero) { $0 + $1.took }),
             "session": known(session.map { ["id": "\($0.id)", "seat": $0.seat, "href": "/seats/\($0.seat)"] as Fields }),
             "form": [
-                "vcpus": asked?.vcpus ?? "\(desktop.profile.vcpus)", "memory": asked?.memory ?? "\(desktop.profile.memory)",
+                "vcpus": asked?.vcpus ?? "\(desktop.profile.vcpus)", "memory": asked?.memory ?? desktop.profile.memory.exact,
             ] as Fields,
             "hasConsequences": consequences != nil, "consequences": consequences ?? [],
         ]

@@ -4,15 +4,15 @@ import DesktopModel
 
 extension Pages {
     /// - Parameters:
-    ///   - folder: What was typed into the form; nil shows where the appliance's own image lies.
+    ///   - folder: What the form shows.
     ///   - operations: Images that are being taken in, or could not be.
     public func images(
-        _ images: [ImageVersion], labs: [LabReport], folder: String?, operations: [OperationMessage], for viewer: Viewer
+        _ images: [ImageVersion], labs: [LabReport], folder: String, operations: [OperationMessage], for viewer: Viewer
     ) -> String {
         html(
             "images", "images", for: viewer,
             [
-                "isEmpty": images.isEmpty, "folder": folder ?? "/usr/share/punnet/images/debian-desktop",
+                "isEmpty": images.isEmpty, "folder": folder,
                 "images": images.map { version -> Fields in
                     let name = "\(version.image)-\(version.version)"
                     let users = labs.filter { $0.image == name }
@@ -23,13 +23,15 @@ extension Pages {
                         "labs": users.map { ["name": $0.lab.name, "href": "/labs/\($0.lab.name)"] as Fields }, "isUsed": !users.isEmpty,
                     ]
                 },
-                "operations": operations.map { operation -> Fields in
-                    let percent = operation.progress.map { $0.total > 0 ? Int($0.done * 100 / $0.total) : 0 } ?? 0
-                    return [
-                        "percent": percent, "isFailed": operation.state == .failed,
-                        "text": operation.problem?.detail ?? viewer.texts("pattern.takingIn", "\(percent)"),
-                    ]
-                },
+                "operations": operations.map { progress(of: $0, viewer.texts) },
             ])
+    }
+
+    /// An image that is being taken in, or could not be.
+    func progress(of operation: OperationMessage, _ texts: Texts) -> Fields {
+        let percent = operation.progress.map { $0.total > 0 ? Int($0.done * 100 / $0.total) : 0 } ?? 0
+        return [
+            "percent": percent, "isFailed": operation.state == .failed, "text": operation.problem?.detail ?? texts("pattern.takingIn", "\(percent)"),
+        ]
     }
 }

@@ -1,4 +1,5 @@
 import Broker
+import ControlAPI
 import DesktopModel
 
 /// A lab's form as it was filled in, so that what was refused can be put right.
@@ -11,7 +12,7 @@ public struct LabForm: Sendable {
     public var leastReady = "0"
     public var atOnce = "0"
     public var graceSeconds = "60"
-    public var airingMinutes = "10"
+    public var airing = "10min"
     public var afterSession = AfterSession.claimAgain.rawValue
 
     public init() {}
@@ -21,12 +22,12 @@ public struct LabForm: Sendable {
         name = lab.name
         image = report.image
         vcpus = "\(lab.profile.vcpus)"
-        memory = "\(lab.profile.memory)"
+        memory = lab.profile.memory.exact
         size = "\(lab.size)"
         leastReady = "\(lab.leastReady)"
         atOnce = "\(lab.atOnce)"
         graceSeconds = "\(lab.grace.components.seconds)"
-        airingMinutes = "\(lab.airing.components.seconds / 60)"
+        airing = Seconds.exact(Int(lab.airing.components.seconds))
         afterSession = lab.afterSession.rawValue
     }
 }
@@ -61,7 +62,7 @@ extension Pages {
                 "title": lab?.lab.name ?? texts("title.newLab"), "isNew": lab == nil, "name": known(lab?.lab.name),
                 "form": [
                     "name": form.name, "image": form.image, "vcpus": form.vcpus, "memory": form.memory, "size": form.size,
-                    "leastReady": form.leastReady, "atOnce": form.atOnce, "graceSeconds": form.graceSeconds, "airingMinutes": form.airingMinutes,
+                    "leastReady": form.leastReady, "atOnce": form.atOnce, "graceSeconds": form.graceSeconds, "airing": form.airing,
                     "afterSession": form.afterSession,
                 ] as Fields,
                 "images": images.map { "\($0.image)-\($0.version)" }.map { ["name": $0, "isChosen": $0 == form.image] as Fields },

@@ -63,6 +63,10 @@ extension Pages {
     public struct SettingsView: Sendable {
         public let people: [Person]
         public let labs: [LabReport]
+        /// The viewer's tokens for programs.
+        public let tokens: [APITokenRecord]
+        /// A token that was just made: it is shown this once.
+        public let newToken: String?
         /// SHA-256 of the certificate, as browsers show it.
         public let fingerprint: String
         /// SHA-256 of its key, as seats are told it.
@@ -70,9 +74,14 @@ extension Pages {
         /// A name and a role that were refused.
         public let draft: (name: String, role: String)?
 
-        public init(people: [Person], labs: [LabReport], fingerprint: String, pin: String, draft: (name: String, role: String)? = nil) {
+        public init(
+            people: [Person], labs: [LabReport], tokens: [APITokenRecord], newToken: String? = nil, fingerprint: String, pin: String,
+            draft: (name: String, role: String)? = nil
+        ) {
             self.people = people
             self.labs = labs
+            self.tokens = tokens
+            self.newToken = newToken
             self.fingerprint = fingerprint
             self.pin = pin
             self.draft = draft
@@ -96,7 +105,14 @@ extension Pages {
                 "roles": Role.allCases.map { role -> Fields in
                     ["value": role.rawValue, "label": texts("role.\(role.rawValue)"), "isChosen": role.rawValue == (view.draft?.role ?? Role.teacher.rawValue)]
                 },
-                "form": ["name": view.draft?.name ?? ""] as Fields,
+                "form": ["name": view.draft?.name ?? ""] as Fields, "isAdding": view.draft != nil,
+                "newToken": known(view.newToken),
+                "tokens": view.tokens.map { token -> Fields in
+                    [
+                        "name": token.name, "scopeLabel": texts(token.mayChange ? "settings.mayChange" : "settings.mayRead"),
+                        "removeHref": "/panel/tokens/\(token.id)/remove",
+                    ].merging(moment("ends", token.ends)) { _, last in last }
+                },
                 "certificate": ["fingerprint": view.fingerprint, "pin": view.pin] as Fields,
             ])
     }

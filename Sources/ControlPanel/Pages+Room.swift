@@ -1,4 +1,5 @@
 import Broker
+import ControlAPI
 import DesktopModel
 
 /// What a seat is doing, as the room's plan shows it.
@@ -29,18 +30,22 @@ public struct RoomView: Sendable {
     /// The open sessions.
     public let sessions: [SessionReport]
     public let hasImages: Bool
+    /// Images that are being taken in, or could not be.
+    public let operations: [OperationMessage]
     /// The lab that is asked for; nil: the first one.
     public let lab: String?
     public let isArranging: Bool
 
     public init(
-        room: RoomReport, desktops: [DesktopReport], seats: [SeatReport], sessions: [SessionReport], hasImages: Bool, lab: String?, isArranging: Bool
+        room: RoomReport, desktops: [DesktopReport], seats: [SeatReport], sessions: [SessionReport], hasImages: Bool, operations: [OperationMessage],
+        lab: String?, isArranging: Bool
     ) {
         self.room = room
         self.desktops = desktops
         self.seats = seats
         self.sessions = sessions
         self.hasImages = hasImages
+        self.operations = operations
         self.lab = lab
         self.isArranging = isArranging
     }
@@ -61,6 +66,7 @@ extension Pages {
             "troubles": view.room.troubles, "gauges": gauges(view.room, texts), "lab": known(nil), "next": known(nil), "bar": known(nil),
             "counts": [Fields](), "seats": places(seats, view.sessions, texts, viewer), "desktops": desktops.map { tile($0, texts) },
         ]
+        fields["operations"] = viewer.isAdministrator ? view.operations.map { progress(of: $0, texts) } : []
         if viewer.isAdministrator { fields["next"] = known(next(view, seats, texts)) }
         if let report {
             fields["lab"] =
@@ -77,7 +83,7 @@ extension Pages {
     /// The one next step on the way to a room that works.
     private func next(_ view: RoomView, _ seats: [SeatReport], _ texts: Texts) -> Fields? {
         let step: (key: String, href: String)? =
-            if !view.hasImages { ("image", "/images") } else if view.room.labs.isEmpty { ("lab", "/labs/new") } else if seats.isEmpty {
+            if !view.hasImages { view.operations.contains { $0.state == .running } ? nil : ("image", "/images") } else if view.room.labs.isEmpty { ("lab", "/labs/new") } else if seats.isEmpty {
                 ("seat", "/seats/new")
             } else { nil }
         return step.map { ["text": texts("next.\($0.key)"), "href": $0.href, "label": texts("next.\($0.key)Label")] }
@@ -109,7 +115,7 @@ extension Pages {
                 "detail": known(
                     seat.line.map { texts("pattern.place", "\($0)") } ?? since.map { texts("pattern.since", LocalTime.text($0)) }),
                 "desktop": known(seat.desktop), "session": known(seat.session.map { "\($0)" }), "column": place.column, "row": place.row,
-                "href": "/seats/\(seat.name)", "canEnd": seat.session != nil,
+                "href": "/seats/\(seat.name)", "canChoose": seat.session != nil || seat.present,
             ].merging(moment("since", since)) { _, last in last }
         }
     }

@@ -25,7 +25,7 @@ public struct PanelFiles: Sendable {
 
     /// The names of all templates.
     public static let templateNames = [
-        "firstStart", "signIn", "room", "labs", "lab", "desktops", "desktop", "images", "seats", "seat", "sessions", "journal", "settings", "problem",
+        "firstStart", "signIn", "room", "labs", "lab", "desktops", "desktop", "images", "seats", "seat", "sessions", "figures", "journal", "settings", "api", "problem",
     ]
 
     /// - Parameter folder: An absolute path.

@@ -3,6 +3,7 @@ import ControlAPI
 import DesktopModel
 import HTTPTypes
 import Hummingbird
+import NIOCore
 import ServiceLifecycle
 
 /// What a seat needs to enrol, as the line to type on it says it.
@@ -29,7 +30,27 @@ struct Enrolment: Sendable {
     }
 }
 
-/// What is served on the Unix socket: the administrators' part of the interface.
+/// A request of an administrator: who it is, and from where, for the journal.
+protocol AdministratorContext: RequestContext {
+    func author() async -> (name: String, origin: String)
+}
+
+/// A request on the Unix socket; the kernel knows whose it is.
+struct AdminContext: AdministratorContext {
+    var coreContext: CoreRequestContextStorage
+    private let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
+    }
+
+    func author() async -> (name: String, origin: String) {
+        ((try? await PeerCredentials.read(channel).get().account()) ?? "", "server")
+    }
+}
+
+/// The administrators' part of the interface: on the Unix socket, and over HTTPS for programs with a token.
 struct AdminRoutes: Sendable {
     /// The most bytes that an administrator's request may hold.
     static let bodyLimit = 64 * 1024
@@ -42,30 +63,107 @@ struct AdminRoutes: Sendable {
     let enrolment: Enrolment
     let people: PeopleRegistry
 
-    func responder() -> RouterResponder<BasicRequestContext> {
-        let router = Router(context: BasicRequestContext.self)
+    /// What is served on the Unix socket.
+    func responder() -> RouterResponder<AdminContext> {
+        let router = Router(context: AdminContext.self)
         router.add(middleware: ProblemMiddleware(audience: .administrator))
         let api = router.group("api/v1")
-        api.get("room") { _, _ in try Response(RoomMessage(try await administration.room())) }
+        // Whoever has a token needs no code for the first start.
         api.post("first-start") { _, _ in try await drawCode() }
-        api.get("images") { _, _ in try Response(try await administration.images().map(ImageMessage.init)) }
-        api.post("images", use: addImage)
-        api.patch("images/:name", use: changeImage)
-        api.get("operations/:id", use: operation)
-        api.get("labs") { _, _ in try Response(try await administration.room().labs.map(LabMessage.init)) }
-        api.post("labs", use: createLab)
-        api.patch("labs/:name", use: changeLab)
-        api.delete("labs/:name", use: deleteLab)
-        api.get("desktops", use: desktops)
-        api.get("desktops/:name", use: explainDesktop)
-        api.patch("desktops/:name", use: changeDesktop)
-        api.post("desktops/:name/remake", use: remakeDesktop)
-        api.get("seats") { _, _ in try Response(try await seats.seats().map(SeatListMessage.init)) }
-        api.post("seats", use: addSeat)
-        api.delete("seats/:name", use: removeSeat)
-        api.get("sessions", use: sessions)
-        api.post("sessions/:id/end", use: endSession)
+        add(to: api)
         return router.buildResponder()
+    }
+
+    /// What is served over HTTPS.
+    func responderForPrograms() -> RouterResponder<ProgramContext> {
+        let router = Router(context: ProgramContext.self)
+        router.add(middleware: ProblemMiddleware(audience: .administrator))
+        add(to: router.group("api/v1").add(middleware: ProgramAuthentication(people: people)))
+        return router.buildResponder()
+    }
+
+    private func add<Context: AdministratorContext>(to api: RouterGroup<Context>) {
+        for route in routes(of: Context.self) { api.on(RouterPath(route.path), method: route.method, use: route.handler) }
+    }
+
+    /// Every address of this part under `/api/v1`, with what ``OpenAPI`` says of it.
+    func routes<Context: AdministratorContext>(of context: Context.Type) -> [AdminRoute<Context>] {
+        [
+            .init(.get, "room", "The room at a glance", answer: .ok("Room")) { _, _ in try Response(RoomMessage(try await administration.room())) },
+            .init(.get, "metrics", "Numbers for Prometheus", answer: .text) { _, _ in try await metrics() },
+            .init(.get, "openapi.json", "This description", answer: .ok("Description")) { _, _ in
+                try Response(OpenAPI.document(of: routes(of: AdminContext.self)))
+            },
+
+            .init(.get, "images", "The versions of all images", answer: .list("Image")) { _, _ in
+                try Response(try await administration.images().map(ImageMessage.init))
+            },
+            .init(.post, "images", "Take in the image of a folder on the server", body: "ImageAdd", answer: .accepted("Operation"), refusals: [422]) {
+                try await addImage($0, $1)
+            },
+            .init(.patch, "images/:name", "Accept or refuse that its desktops share an identity", body: "ImageChange", answer: .ok("Image"), refusals: [404, 422]) {
+                try await changeImage($0, $1)
+            },
+            .init(
+                .get, "operations/:id", "How far slow work is",
+                query: [
+                    .init("wait", "How many seconds to wait for news", 0...Self.longestWait), .init("after", "The revision that is known already", 0...Int.max),
+                ], answer: .ok("Operation"), refusals: [404, 422]
+            ) { try await operation($0, $1) },
+
+            .init(.get, "labs", "All labs with the state of their pools", answer: .list("Lab")) { _, _ in
+                try Response(try await administration.room().labs.map(LabMessage.init))
+            },
+            .init(.post, "labs", "Make a lab", body: "LabDraft", answer: .created("Lab"), refusals: [404, 409, 422]) { try await createLab($0, $1) },
+            .init(.patch, "labs/:name", "Change a lab", body: "LabChange", answer: .ok("Lab"), refusals: [404, 409, 422]) { try await changeLab($0, $1) },
+            .init(.delete, "labs/:name", "Delete a lab and its desktops", answer: .nothing, refusals: [404, 409, 422]) { try await deleteLab($0, $1) },
+
+            .init(
+                .get, "desktops", "The desktops", query: [.init("lab", "Only those of this lab")], answer: .list("Desktop"), refusals: [404, 422]
+            ) { try await desktops($0, $1) },
+            .init(.get, "desktops/:name", "Why a desktop is as it is, and what happens next", answer: .ok("DesktopExplanation"), refusals: [404, 422]) {
+                try await explainDesktop($0, $1)
+            },
+            .init(
+                .patch, "desktops/:name", "Give a desktop hardware of its own, or tell what that would mean", body: "DesktopChange",
+                answer: .ok("Consequences"), refusals: [404, 409, 422]
+            ) { try await changeDesktop($0, $1) },
+            .init(.post, "desktops/:name/remake", "Make a desktop anew; a session on it ends", answer: .acceptedOnly, refusals: [404, 422]) {
+                try await remakeDesktop($0, $1)
+            },
+
+            .init(.get, "seats", "The seats", answer: .list("Seat")) { _, _ in try Response(try await seats.seats().map(SeatListMessage.init)) },
+            .init(.post, "seats", "Add a seat, or give one a new word", body: "SeatAdd", answer: .created("SeatAdded"), refusals: [404, 409, 422]) {
+                try await addSeat($0, $1)
+            },
+            .init(.delete, "seats/:name", "Remove a seat; its session ends", answer: .nothing, refusals: [404, 422]) { try await removeSeat($0, $1) },
+            .init(.post, "seats/:name/order", "Have a seat do something now", body: "SeatOrder", answer: .nothing, refusals: [404, 409, 422]) {
+                try await orderSeat($0, $1)
+            },
+
+            .init(
+                .get, "sessions", "Sessions, the newest first",
+                query: [.init("all", "The ended ones too: true or false"), .init("limit", "How many at most", 1...1000)], answer: .list("Session"),
+                refusals: [422]
+            ) { try await sessions($0, $1) },
+            .init(.post, "sessions/:id/end", "End a session", answer: .nothing, refusals: [404, 422]) { try await endSession($0, $1) },
+        ]
+    }
+
+    private func metrics() async throws -> Response {
+        let text = Metrics(try await administration.room(), seats: try await seats.seats(), await administration.figures()).text
+        return Response(
+            status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+
+    /// Writes into the journal what was done. That it was done stands, also where that fails.
+    private func note(_ context: some AdministratorContext, _ action: String, _ subject: String, _ detail: String = "") async {
+        do throws(BrokerError) {
+            let author = await context.author()
+            try await people.note(action, subject, detail, by: author.name, from: author.origin)
+        } catch {
+            context.logger.error("the journal cannot be written", metadata: ["action": "\(action)", "subject": "\(subject)", "error": "\(error)"])
+        }
     }
 
     private func drawCode() async throws -> Response {
@@ -74,24 +172,27 @@ struct AdminRoutes: Sendable {
             FirstStartMessage(code: code, addresses: enrolment.panelAddresses, expiresInSeconds: Int(PeopleRegistry.codeLifetime.components.seconds)))
     }
 
-    private func addImage(_ request: Request, _: BasicRequestContext) async throws -> Response {
+    private func addImage(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let untrusted: ImageAddRequest = try await request.message(upTo: Self.bodyLimit)
         let folder = try Untrusted.folder(untrusted.folder)
         let operation = try operations.begin("image-add") { progress in
             ImageMessage(try await administration.addImage(folder: folder, progress: progress))
         }
+        await note(context, "image-add", folder)
         var response = try Response(operation, status: .accepted)
         response.headers[.location] = "/api/v1/operations/\(operation.id)"
         return response
     }
 
-    private func changeImage(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func changeImage(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "image")
         let untrusted: ImageChangeMessage = try await request.message(upTo: Self.bodyLimit)
-        return try Response(ImageMessage(try await administration.changeImage(name, sharesIdentity: untrusted.sharesIdentity)))
+        let image = try await administration.changeImage(name, sharesIdentity: untrusted.sharesIdentity)
+        await note(context, "image-change", name, untrusted.sharesIdentity ? "shared identity" : "no shared identity")
+        return try Response(ImageMessage(image))
     }
 
-    private func operation(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func operation(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let id = try Untrusted.name(try context.parameters.require("id"), field: "operation")
         let query = request.uri.queryParameters
         let wait = try Untrusted.number(query["wait"], field: "wait", in: 0...Self.longestWait, otherwise: 0)
@@ -102,70 +203,109 @@ struct AdminRoutes: Sendable {
         return try Response(operation)
     }
 
-    private func createLab(_ request: Request, _: BasicRequestContext) async throws -> Response {
+    private func createLab(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let untrusted: LabDraftMessage = try await request.message(upTo: Self.bodyLimit)
-        return try Response(LabMessage(try await administration.createLab(try LabDraft(untrusted))), status: .created)
+        let lab = try await administration.createLab(try LabDraft(untrusted))
+        await note(context, "lab-create", lab.lab.name, lab.inShort)
+        return try Response(LabMessage(lab), status: .created)
     }
 
-    private func changeLab(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func changeLab(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "lab")
         let untrusted: LabChangeMessage = try await request.message(upTo: Self.bodyLimit)
-        return try Response(LabMessage(try await administration.changeLab(name, try LabChange(untrusted))))
+        let lab = try await administration.changeLab(name, try LabChange(untrusted))
+        await note(context, "lab-change", name, lab.inShort)
+        return try Response(LabMessage(lab))
     }
 
     /// Answers when the lab's desktops are gone; a server that stops does not wait for that.
-    private func deleteLab(_: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func deleteLab(_: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "lab")
         try await cancelWhenGracefulShutdown { try await administration.deleteLab(name) }
+        await note(context, "lab-delete", name)
         return Response(status: .noContent)
     }
 
-    private func desktops(_ request: Request, _: BasicRequestContext) async throws -> Response {
+    private func desktops(_ request: Request, _: some AdministratorContext) async throws -> Response {
         let lab = try request.uri.queryParameters["lab"].map { try Untrusted.name(String($0), field: "lab") }
         return try Response(try await administration.desktops(lab: lab).map(DesktopMessage.init))
     }
 
-    private func explainDesktop(_: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func explainDesktop(_: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
         return try Response(DesktopExplanationMessage(try await administration.explainDesktop(name)))
     }
 
-    private func changeDesktop(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func changeDesktop(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
         let untrusted: DesktopChangeMessage = try await request.message(upTo: Self.bodyLimit)
         let change = try HardwareChange(untrusted)
-        let told = try await administration.changeDesktop(name, change, onlyTell: untrusted.preview ?? false)
+        let isPreview = untrusted.preview ?? false
+        let told = try await administration.changeDesktop(name, change, onlyTell: isPreview)
+        if !isPreview { await note(context, "desktop-change", name, change.inShort) }
         return try Response(ConsequencesMessage(consequences: told))
     }
 
-    private func remakeDesktop(_: Request, _ context: BasicRequestContext) async throws -> Response {
-        try await administration.remakeDesktop(try Untrusted.name(try context.parameters.require("name"), field: "desktop"))
+    private func remakeDesktop(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
+        try await administration.remakeDesktop(name)
+        await note(context, "desktop-remake", name)
         return Response(status: .accepted)
     }
 
-    private func addSeat(_ request: Request, _: BasicRequestContext) async throws -> Response {
+    private func addSeat(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let untrusted: SeatAddRequest = try await request.message(upTo: Self.bodyLimit)
         let name = try Untrusted.name(untrusted.name, field: "name")
         let word = try await seats.add(name, lab: try Untrusted.name(untrusted.lab, field: "lab"))
+        await note(context, "seat-add", name, untrusted.lab)
         let answer = SeatAddAnswer(
             word: word, command: enrolment.command(word: word), expiresInSeconds: Int(SeatRegistry.wordLifetime.components.seconds))
         return try Response(answer, status: .created)
     }
 
-    private func removeSeat(_: Request, _ context: BasicRequestContext) async throws -> Response {
-        try await seats.remove(try Untrusted.name(try context.parameters.require("name"), field: "seat"))
+    private func removeSeat(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "seat")
+        try await seats.remove(name)
+        await note(context, "seat-remove", name)
         return Response(status: .noContent)
     }
 
-    private func sessions(_ request: Request, _: BasicRequestContext) async throws -> Response {
+    private func orderSeat(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "seat")
+        let untrusted: SeatOrderRequest = try await request.message(upTo: Self.bodyLimit)
+        let order = try Untrusted.order(untrusted.order, text: untrusted.text)
+        try await seats.order(order, to: name)
+        await note(context, "seat-\(untrusted.order)", name, untrusted.text ?? "")
+        return Response(status: .noContent)
+    }
+
+    private func sessions(_ request: Request, _: some AdministratorContext) async throws -> Response {
         let query = request.uri.queryParameters
         let all = try Untrusted.flag(query["all"], field: "all")
         let limit = try Untrusted.number(query["limit"], field: "limit", in: 1...1000, otherwise: 100)
         return try Response(try await administration.sessions(all: all, limit: limit).map(SessionMessage.init))
     }
 
-    private func endSession(_: Request, _ context: BasicRequestContext) async throws -> Response {
-        try await administration.endSession(try Untrusted.sessionID(try context.parameters.require("id")))
+    private func endSession(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let id = try Untrusted.sessionID(try context.parameters.require("id"))
+        let session = try await administration.sessions(all: false, limit: 10_000).first { $0.id == id }
+        try await administration.endSession(id)
+        await note(context, "session-end", session?.seat ?? "\(id)", session?.desktop ?? "")
         return Response(status: .noContent)
+    }
+}
+
+extension LabReport {
+    /// For the journal: its image, its hardware and its size.
+    var inShort: String { "\(image), \(lab.profile.vcpus) vCPUs, \(lab.profile.memory), \(lab.size)" }
+}
+
+extension HardwareChange {
+    /// For the journal; empty for its lab's again.
+    var inShort: String {
+        switch self {
+        case .asLab: ""
+        case .own(let vcpus, let memory): [vcpus.map { "\($0) vCPUs" }, memory.map { "\($0)" }].compactMap(\.self).joined(separator: ", ")
+        }
     }
 }

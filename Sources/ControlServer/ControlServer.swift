@@ -37,6 +37,8 @@ public struct ControlServer: Service {
         public var addresses: [String]
         /// The relay's TCP port, which a lease names.
         public var relayPort: Int
+        /// The folder of the image that came with the server, which the panel's first start takes in. It need not exist.
+        public var shippedImage: String
         /// The most connections of seats at a time, in all and from one address; more are closed at once.
         public var connectionLimit: Int
         public var connectionLimitPerAddress: Int
@@ -44,7 +46,7 @@ public struct ControlServer: Service {
         public init(
             host: String = "0.0.0.0", port: Int = 443, certificatePEM: String, privateKeyPEM: String,
             socketPath: String = "/run/punnet/control.sock", administratorsGroup: String = "punnet-admin", pin: String, fingerprint: [UInt8], addresses: [String],
-            relayPort: Int = 3389, connectionLimit: Int = 1024, connectionLimitPerAddress: Int = 32
+            relayPort: Int = 3389, shippedImage: String = "/usr/share/punnet/images/debian-desktop", connectionLimit: Int = 1024, connectionLimitPerAddress: Int = 32
         ) {
             self.host = host
             self.port = port
@@ -56,6 +58,7 @@ public struct ControlServer: Service {
             self.fingerprint = fingerprint
             self.addresses = addresses
             self.relayPort = relayPort
+            self.shippedImage = shippedImage
             self.connectionLimit = connectionLimit
             self.connectionLimitPerAddress = connectionLimitPerAddress
         }
@@ -76,17 +79,21 @@ public struct ControlServer: Service {
     ) throws {
         self.configuration = configuration
         self.logger = logger
-        operations = Operations(logger: logger)
+        operations = Operations(logger: logger) { Task { await administration.tellOfChange() } }
         let bothStand = Gathering(of: 2, then: onListening)
 
         let seatRoutes = SeatRoutes(broker: broker, seats: registry, relayPort: configuration.relayPort)
         let gate = ConnectionGate(limit: configuration.connectionLimit, limitPerAddress: configuration.connectionLimitPerAddress)
         let enrolment = Enrolment(pin: configuration.pin, addresses: configuration.addresses, port: configuration.port)
+        let adminRoutes = AdminRoutes(
+            administration: administration, seats: registry, operations: operations,
+            enrolment: enrolment, people: people)
         let panelRoutes = PanelRoutes(
             pages: pages, administration: administration, seats: registry, people: people, operations: operations, enrolment: enrolment,
-            certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
+            interface: OpenAPI.operations(of: adminRoutes.routes(of: ProgramContext.self)), shippedImage: configuration.shippedImage, certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
         let forSeats = edge(seatRoutes.responder(), headers: .forSeats, logger: logger)
         let forBrowsers = edge(panelRoutes.responder(), headers: .forBrowsers, logger: logger)
+        let forPrograms = edge(adminRoutes.responderForPrograms(), headers: .forSeats, logger: logger)
         let tls = try TLSConfiguration.server(certificatePEM: configuration.certificatePEM, privateKeyPEM: configuration.privateKeyPEM)
         seats = Listener(
             name: "https", address: .hostname(configuration.host, port: configuration.port), logger: logger,
@@ -94,14 +101,11 @@ public struct ControlServer: Service {
                 try SeatChannel(TLSChannel(HTTP1Channel(responder: responder, limits: .seats), tlsConfiguration: tls), gate: gate)
             },
             responder: { request, writer, channel in
-                let answer = SeatRoutes.serves(request) ? forSeats : forBrowsers
+                let answer = SeatRoutes.serves(request) ? forSeats : request.uri.path.hasPrefix("/api/") ? forPrograms : forBrowsers
                 try await answer(request, writer, channel)
             },
             onListening: { port in await bothStand.arrived(port: port) })
 
-        let adminRoutes = AdminRoutes(
-            administration: administration, seats: registry, operations: operations,
-            enrolment: enrolment, people: people)
         let refusal = edge(refusing(.notPermitted(group: configuration.administratorsGroup)), headers: .forAdministrators, logger: logger)
         administrators = Listener(
             name: "control socket", socket: UnixSocketFile(path: configuration.socketPath, group: configuration.administratorsGroup),

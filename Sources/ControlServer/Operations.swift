@@ -26,8 +26,13 @@ final class Operations: Sendable {
     private let remembered = 100
     private let state = Mutex(State())
     private let logger: Logger
+    /// Told of every change, so that open pages follow.
+    private let onChange: @Sendable () -> Void
 
-    init(logger: Logger) { self.logger = logger }
+    init(logger: Logger, onChange: @escaping @Sendable () -> Void = {}) {
+        self.logger = logger
+        self.onChange = onChange
+    }
 
     /// Begins the work and gives its first description. The work is cancelled when the server stops.
     func begin(
@@ -127,6 +132,7 @@ final class Operations: Sendable {
             watcher.yield()
             watcher.finish()
         }
+        onChange()
     }
 
     private func forget(_ state: inout State) {

@@ -17,6 +17,11 @@ struct PeerCredentials: Hashable, Sendable {
         return group == administrators || groups(of: user).contains(administrators)
     }
 
+    /// The peer's account by its name, by its number where it has none.
+    func account() async throws -> String {
+        try await NIOThreadPool.singleton.runIfActive { name(of: user) ?? "\(user)" }
+    }
+
     /// Reads the credentials of a connection.
     static func read(_ channel: any Channel) -> EventLoopFuture<PeerCredentials> {
         guard let provider = channel as? any SocketOptionProvider else {
@@ -33,6 +38,14 @@ struct PeerCredentials: Hashable, Sendable {
         var user: uid_t
         var group: gid_t
     }
+}
+
+private func name(of user: uid_t) -> String? {
+    var record = passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    var buffer = [CChar](repeating: 0, count: 65_536)
+    guard getpwuid_r(user, &record, &buffer, buffer.count, &found) == 0, found != nil else { return nil }
+    return String(cString: record.pw_name)
 }
 
 private func groups(of user: uid_t) -> [gid_t] {

@@ -45,6 +45,8 @@ extension Problem {
             self.init(kind: "word-refused", title: "Word refused", status: 403, detail: detail)
         case .nameTaken(_, let name):
             self.init(kind: "name-taken", title: "Name taken", status: 409, detail: detail, field: "name", value: name)
+        case .seatIsOff:
+            self.init(kind: "seat-off", title: "Seat is off", status: 409, detail: detail)
         case .inUse:
             self.init(kind: "in-use", title: "In use", status: 409, detail: detail)
         case .invalid(let field, let value, let remedy):
@@ -84,6 +86,17 @@ extension Problem {
     static let tokenRefused = Problem(
         kind: "token-refused", title: "Token refused", status: 401, detail: "the seat's token is missing or not known",
         remedy: "Enrol the seat anew with the line that 'punnet seat add' prints")
+
+    static let programTokenRefused = Problem(
+        kind: "token-refused", title: "Token refused", status: 401, detail: "the token is missing, not known, or over",
+        remedy: "Make one in the panel's settings, and send it as 'Authorization: Bearer TOKEN'")
+
+    static let readsOnly = Problem(
+        kind: "reads-only", title: "Reads only", status: 403, detail: "this token may read and not change anything",
+        remedy: "Make one in the panel's settings that may change things")
+
+    static let forAdministrators = Problem(
+        kind: "for-administrators", title: "For administrators", status: 403, detail: "only an administrator may do this", remedy: "Ask an administrator")
 
     static let notYours = Problem(
         kind: "not-yours", title: "Not yours", status: 403, detail: "it belongs to a lab that is not yours", remedy: "Ask an administrator")

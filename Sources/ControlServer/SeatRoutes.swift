@@ -34,13 +34,20 @@ struct SeatRoutes: Sendable {
     var attempts = Attempts()
     var stream = EventStream()
 
-    /// Whether a request is a seat's; the others are browsers'.
-    static func serves(_ request: Request) -> Bool { request.uri.path.hasPrefix("/api/") || request.uri.path == "/health" }
+    /// Whether a request is a seat's.
+    static func serves(_ request: Request) -> Bool {
+        let path = request.uri.path
+        return path.hasPrefix("/api/v1/seat/") || path == "/api/v1/seats/enrol" || path == "/health" || path == "/ready"
+    }
 
     func responder() -> RouterResponder<SeatContext> {
         let router = Router(context: SeatContext.self)
         router.add(middleware: ProblemMiddleware(audience: .seat))
         router.get("health") { _, _ in try Response(Health(status: "ok")) }
+        router.get("ready") { _, _ in
+            guard await broker.isServing else { throw BrokerError.unavailable }
+            return try Response(Health(status: "ready"))
+        }
         router.post("api/v1/seats/enrol", use: enrol)
         router.group("api/v1/seat").add(middleware: SeatAuthentication(seats: seats))
             .post("claim", use: claim)

@@ -24,6 +24,10 @@ struct ServerSentEvent: Hashable, Sendable {
         case .offer(let within): try self.init("offer", SeatMessage.Offer(withinSeconds: Int(within.components.seconds)))
         case .ended(let session, let reason):
             try self.init("ended", SeatMessage.Ended(session: session.rawValue, reason: reason.rawValue))
+        case .order(.message(let text)): try self.init("message", SeatMessage.Message(text: text))
+        case .order(.identify): try self.init("identify", SeatMessage.Order())
+        case .order(.restart): try self.init("restart", SeatMessage.Order())
+        case .order(.shutDown): try self.init("shut-down", SeatMessage.Order())
         }
     }
 

@@ -66,6 +66,18 @@ enum Untrusted {
         return after
     }
 
+    /// What a seat is to do; a message alone has a text.
+    static func order(_ untrustedWord: String, text untrustedText: String?) throws -> SeatOrder {
+        switch (untrustedWord, untrustedText) {
+        case ("message", .some(let text)): return try SeatOrder(message: text)
+        case ("message", nil): throw Problem.invalid("text", value: "", remedy: "give the text of the message")
+        case ("identify", nil): return .identify
+        case ("restart", nil): return .restart
+        case ("shut-down", nil): return .shutDown
+        default: throw Problem.invalid("order", value: shown(untrustedWord), remedy: "use 'message' with a text, 'identify', 'restart' or 'shut-down'")
+        }
+    }
+
     /// A folder on the appliance: an absolute path without `..`. Administrators alone name one.
     static func folder(_ untrustedText: String) throws(Problem) -> String {
         let parts = untrustedText.split(separator: "/")

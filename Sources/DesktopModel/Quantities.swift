@@ -19,11 +19,20 @@ public struct ByteCount: RawRepresentable, Hashable, Sendable, Codable, Comparab
     public static func * (left: Self, right: Int) -> Self { Self(rawValue: left.rawValue * Int64(right)) }
     public static func += (left: inout Self, right: Self) { left = left + right }
 
-    /// As people write it: `512 MiB`, `1.5 GiB`, `640 KiB`.
+    /// As people write it: `512 MiB`, `1.5 GiB`, `640 KiB`; one digit after the point at most, rounded.
     public var description: String {
         for (unit, shift) in [("TiB", Int64(40)), ("GiB", 30), ("MiB", 20), ("KiB", 10)] where rawValue >= 1 << shift {
-            let tenths = (rawValue * 10 + (1 << (shift - 1))) >> shift
+            let rest = rawValue & ((1 << shift) - 1)
+            let tenths = (rawValue >> shift) * 10 + ((rest * 10 + (1 << (shift - 1))) >> shift)
             return tenths % 10 == 0 ? "\(tenths / 10) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
+        }
+        return "\(rawValue) B"
+    }
+
+    /// The same without rounding, in the largest unit of which it is a whole number: `1280 MiB`.
+    public var exact: String {
+        for (unit, shift) in [("GiB", Int64(30)), ("MiB", 20), ("KiB", 10)] where rawValue != 0 && rawValue & ((1 << shift) - 1) == 0 {
+            return "\(rawValue >> shift) \(unit)"
         }
         return "\(rawValue) B"
     }

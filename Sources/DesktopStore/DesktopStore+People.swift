@@ -18,6 +18,15 @@ public struct JournalEntry: Hashable, Sendable {
     public let detail: String
 }
 
+/// A token by which programs use the interface; itself it is not kept.
+public struct APITokenRecord: Hashable, Sendable {
+    public let id: Int64
+    public let name: String
+    /// Whether it may change things, and not only read.
+    public let mayChange: Bool
+    public let ends: StoredSeconds
+}
+
 extension DesktopStore {
     // MARK: People
 
@@ -118,6 +127,51 @@ extension DesktopStore {
 
     public func endSignIns(of person: PersonID) async throws(StoreError) {
         try await write { try $0.execute(sql: "DELETE FROM sign_in WHERE person = ?", arguments: [person.rawValue]) }
+    }
+
+    // MARK: Tokens of programs
+
+    /// Keeps a token by which programs may use the interface in a person's name.
+    public func addAPIToken(
+        name: String, person: PersonID, tokenHash: [UInt8], mayChange: Bool, ends: StoredSeconds
+    ) async throws(StoreError) {
+        try await write(disagreement: .unknown(kind: "person", id: String(person.rawValue))) { db in
+            try db.execute(
+                sql: "INSERT INTO api_token (name, person, token_hash, may_change, ends) VALUES (?, ?, ?, ?, ?)",
+                arguments: [name, person.rawValue, Data(tokenHash), mayChange, ends])
+        }
+    }
+
+    /// A person's tokens, by name; those that are over as well.
+    public func apiTokens(of person: PersonID) async throws(StoreError) -> [APITokenRecord] {
+        try await read { db in
+            try Self.rows(db, "SELECT * FROM api_token WHERE person = ? ORDER BY name, id", of: "api_token", arguments: [person.rawValue])
+                .map { try Self.apiToken($0) }
+        }
+    }
+
+    /// Who is meant by the token of this hash, and what it may; nil where it is nobody's, or over.
+    public func apiToken(hash: [UInt8]) async throws(StoreError) -> (person: Person, token: APITokenRecord)? {
+        let now = clock()
+        return try await read { db in
+            let rows = try Self.rows(
+                db, "SELECT * FROM api_token WHERE token_hash = ? AND ends > ?", of: "api_token", arguments: [Data(hash), now])
+            guard let row = rows.first, let person = try Self.people(db, where: "id = ?", [try row.integer("person")]).first else { return nil }
+            return (person, try Self.apiToken(row))
+        }
+    }
+
+    /// `unknown` where the person has no such token.
+    public func removeAPIToken(_ id: Int64, of person: PersonID) async throws(StoreError) {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM api_token WHERE id = ? AND person = ?", arguments: [id, person.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "token", id: String(id)) }
+        }
+    }
+
+    private static func apiToken(_ row: StoredRow) throws(StoreError) -> APITokenRecord {
+        APITokenRecord(
+            id: try row.integer("id"), name: try row.text("name"), mayChange: try row.integer("may_change") != 0, ends: try row.integer("ends"))
     }
 
     // MARK: The journal

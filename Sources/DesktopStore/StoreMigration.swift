@@ -72,7 +72,7 @@ struct StoreMigration: Sendable {
                 """)
     }
 
-    /// Who signs in, what they did, and where the seats' tables stand.
+    /// Who signs in, by which tokens their programs are known, what was done, and where the seats' tables stand.
     static let people = StoreMigration(name: "9-people") {
         try $0.execute(
             sql: """
@@ -97,6 +97,15 @@ struct StoreMigration: Sendable {
                     ends INTEGER NOT NULL
                 ) STRICT, WITHOUT ROWID;
 
+                CREATE TABLE api_token (
+                    id INTEGER PRIMARY KEY AUTOINCREMENT,
+                    person INTEGER NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+                    name TEXT NOT NULL,
+                    token_hash BLOB NOT NULL UNIQUE,
+                    may_change INTEGER NOT NULL,
+                    ends INTEGER NOT NULL
+                ) STRICT;
+
                 CREATE TABLE journal (
                     id INTEGER PRIMARY KEY AUTOINCREMENT,
                     at INTEGER NOT NULL,
@@ -112,6 +121,7 @@ struct StoreMigration: Sendable {
 
                 CREATE INDEX person_lab_lab ON person_lab (lab);
                 CREATE INDEX sign_in_person ON sign_in (person);
+                CREATE INDEX api_token_person ON api_token (person);
 
                 ALTER TABLE seat ADD COLUMN table_column INTEGER;
                 ALTER TABLE seat ADD COLUMN table_row INTEGER CHECK ((table_row IS NULL) = (table_column IS NULL));

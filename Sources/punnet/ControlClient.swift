@@ -27,6 +27,11 @@ struct ControlClient: Sendable {
         _ = try await send(.POST, path, Nothing?.none)
     }
 
+    /// Posts a message that nothing is answered to.
+    func tell(_ path: String, _ body: some Encodable) async throws {
+        _ = try await send(.POST, path, body)
+    }
+
     /// What is deleted may have to be taken down first, so it waits longer.
     func delete(_ path: String) async throws {
         _ = try await send(.DELETE, path, Nothing?.none, limit: .minutes(10))

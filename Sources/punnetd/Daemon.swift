@@ -75,7 +75,7 @@ struct Daemon {
                     host: settings.httpsHost, port: settings.httpsPort, certificatePEM: identity.certificatePEM,
                     privateKeyPEM: identity.keyPEM, socketPath: settings.runtime + "/control.sock",
                     administratorsGroup: settings.adminGroup, pin: identity.pin, fingerprint: identity.fingerprint, addresses: addresses,
-                    relayPort: settings.relayPort),
+                    relayPort: settings.relayPort, shippedImage: settings.shippedImage),
                 broker: SessionBroker(broker), seats: registry, administration: Administration(broker, store: store), people: people,
                 pages: Pages(files: files, isSimulated: settings.server == .simulated, version: punnetVersion), logger: logger,
                 onListening: { _ in notifier.ready() })

@@ -18,6 +18,8 @@ struct DaemonSettings: Sendable, Equatable {
     var runtime: String
     /// The folder of the panel's files.
     var panel: String
+    /// The folder of the image that came with the server, which the panel's first start takes in.
+    var shippedImage: String
     var httpsHost: String
     var httpsPort: Int
     var relayPort: Int
@@ -44,6 +46,7 @@ struct DaemonSettings: Sendable, Equatable {
         case data = "data"
         case runtime = "runtime"
         case panel = "panel"
+        case shippedImage = "image"
         case httpsAddress = "https.address"
         case httpsPort = "https.port"
         case relayPort = "relay.port"
@@ -67,6 +70,7 @@ struct DaemonSettings: Sendable, Equatable {
             case .data: "/var/lib/punnet"
             case .runtime: "/run/punnet"
             case .panel: "/usr/share/punnet/panel"
+            case .shippedImage: "/usr/share/punnet/images/debian-desktop"
             case .httpsAddress: "0.0.0.0"
             case .httpsPort: "443"
             case .relayPort: "3389"
@@ -90,7 +94,7 @@ struct DaemonSettings: Sendable, Equatable {
         func range(on server: ServerKind) -> String {
             switch self {
             case .hypervisor: ServerKind.allCases.map(\.rawValue).joined(separator: " or ")
-            case .data, .runtime, .panel, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
+            case .data, .runtime, .panel, .shippedImage, .reservationsFile, .dnsmasqPIDFile: "an absolute path"
             case .httpsAddress: "an IPv4 address of this server, or 0.0.0.0 for all"
             case .httpsPort, .relayPort: "a port, 1 to 65535"
             case .adminGroup: "a name of 1 to 32 letters, digits, '-' and '_'"
@@ -221,6 +225,7 @@ struct DaemonSettings: Sendable, Equatable {
         data = try checked(.data, path)
         runtime = try checked(.runtime, path)
         panel = try checked(.panel, path)
+        shippedImage = try checked(.shippedImage, path)
         httpsHost = try checked(.httpsAddress) { IPv4Address($0)?.description }
         httpsPort = try checked(.httpsPort, number(1...65_535))
         relayPort = try checked(.relayPort, number(1...65_535))

@@ -35,6 +35,17 @@ struct AiringTests {
         return (history, seats, try #require(airings(history).first))
     }
 
+    @Test func aSeatOfALabWithoutDesktopsKeepsNobodysFromBeingAired() async throws {
+        var (history, seats) = try await atRest()
+        history.take(.seatChanged(seats[0], RoomSeat(name: "elsewhere", lab: LabID(rawValue: 99), isPresent: true)))
+        for _ in 1...40 {
+            history.instant = history.instant + .seconds(30)
+            history.claim(seats[0])
+            history.take(.timePassed)
+        }
+        #expect(!airings(history).isEmpty)
+    }
+
     @Test func eachIsAiredWhenItHasStoodForItsLabsTimeAndOnlyOneAtOnce() async throws {
         var (history, _) = try await atRest()
         let parked = history.instant

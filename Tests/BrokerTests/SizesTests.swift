@@ -62,6 +62,131 @@ struct SizesTests {
         #expect(anew == 3)
     }
 
+    @Test func aChangeOfHowManyStandReadyIsToldAndIsSo() async throws {
+        var history = try await atRest()
+        var changed = lab
+        changed.leastReady = 1
+        #expect(try history.room.consequences(of: changed) == [.removed(3)])
+        try await world.store.updateLab(changed)
+        history.take(.labChanged(changed))
+        try await history.settle()
+        #expect(history.states() == ["ready"])
+        #expect(try history.room.consequences(of: lab) == [.added(3)])
+    }
+
+    // MARK: In which order
+
+    @Test func whatALabHasIsMadeAnewAFewAtATime() async throws {
+        var history = try await atRest()
+        var changed = lab
+        changed.profile.memory = .mebibytes(384)
+        try await world.store.updateLab(changed)
+        history.take(.labChanged(changed))
+        var fewest = 4
+        while let next = history.possible.first {
+            try await history.doEffect(next)
+            fewest = min(fewest, history.states().count { $0 == "ready" })
+        }
+        #expect(fewest >= 4 - history.room.settings.atOnce, "\(fewest)")
+        #expect(history.states() == Array(repeating: "ready", count: 4))
+        #expect(history.room.desktops.values.allSatisfy { $0.profile == changed.profile })
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func whatFailsBeforeOneOfItWasReadyTakesNoMoreOfWhatIsThere() async throws {
+        var history = try await atRest()
+        var changed = lab
+        changed.profile.memory = .mebibytes(384)
+        try await world.store.updateLab(changed)
+        history.take(.labChanged(changed))
+        func failing() -> Int? {
+            history.possible.first { index in
+                if case .step(_, _, let step) = history.pending[index], step.kind == .making(.readiness) { true } else { false }
+            }
+        }
+        for _ in 1...6 {
+            while let next = history.possible.first {
+                if let index = failing() { history.failEffect(index) } else { try await history.doEffect(next) }
+            }
+            history.passTime()
+        }
+        #expect(history.states().count { $0 == "ready" } >= 4 - history.room.settings.atOnce, "\(history.states())")
+    }
+
+    @Test func aLabWhereSomebodyWaitsIsServedBeforeAnotherIsFilled() async throws {
+        let world = try World()
+        let labs = try await world.furnish(labs: 2, size: 6, memory: .mebibytes(256))
+        let seat = try await world.addSeats(1, lab: labs[1])[0]
+        var history = try await History(world)
+        history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: labs[1].id, isPresent: true)))
+        history.claim(seat)
+        while !history.states(of: labs[1].id).contains("ready") { try await history.doEffect(try #require(history.possible.first)) }
+        #expect(history.states(of: labs[0].id).count { $0 == "ready" } <= history.room.settings.atOnce)
+    }
+
+    @Test func noLabIsKeptWaitingByAnotherWhoseDesktopsFail() async throws {
+        let world = try World()
+        let labs = try await world.furnish(labs: 2, size: 6, memory: .mebibytes(256))
+        var history = try await History(world)
+        for _ in 1...200 where history.states(of: labs[1].id).count(where: { $0 == "ready" }) < 6 {
+            while let next = history.possible.first {
+                if case .step(let id, _, let step) = history.pending[next], step.kind == .making(.readiness),
+                    history.room.desktops[id]?.lab == labs[0].id
+                {
+                    history.failEffect(next)
+                } else {
+                    try await history.doEffect(next)
+                }
+            }
+            history.passTime()
+        }
+        #expect(history.states(of: labs[1].id).count { $0 == "ready" } == 6, "\(history.states())")
+    }
+
+    @Test func whatCannotBeRemovedTakesNobodysTurn() async throws {
+        let world = try World()
+        let labs = try await world.furnish(labs: 2, size: 2, memory: .mebibytes(256))
+        var settings = BrokerSettings()
+        settings.atOnce = 1
+        var history = try await History(world, settings: settings)
+        try await history.settle()
+        var emptied = labs[0]
+        emptied.size = 0
+        try await world.store.updateLab(emptied)
+        history.take(.labChanged(emptied))
+        history.take(.remake(try #require(history.room.desktops.values.first { $0.lab == labs[1].id }).id))
+        for _ in 1...8 {
+            history.passTime()
+            while let next = history.possible.first {
+                if case .step(let id, _, let step) = history.pending[next], step.kind == .removal, history.room.desktops[id]?.lab == labs[0].id {
+                    history.failEffect(next)
+                } else {
+                    try await history.doEffect(next)
+                }
+            }
+        }
+        #expect(history.states(of: labs[1].id) == ["ready", "ready"])
+        #expect(history.room.hasTriedToMeasure, "nobody who changes a lab has to wait")
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func anImageThatNeedsMoreThanADesktopHasOfItsOwnIsRefused() async throws {
+        var history = try await atRest()
+        let desktop = try #require(history.room.desktops.values.first { $0.number == 2 })
+        try await give(desktop.id, Profile(vcpus: 1, memory: .mebibytes(300)), &history)
+        let image = try await world.store.addImage(
+            NewImageVersion(
+                image: "larger", version: 1, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: "/blank", commandLine: "",
+                account: Account(user: "student", password: "secret"), checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(2),
+                minimumMemory: .mebibytes(512)))
+        history.take(.imageIs(image))
+        var changed = lab
+        changed.image = image.id
+        changed.profile.memory = .mebibytes(512)
+        let refusal = #expect(throws: BrokerError.self) { try history.room.consequences(of: changed) }
+        #expect(refusal?.description.contains("desktop 'room1-2' has 300 MiB of its own") == true)
+    }
+
     // MARK: How many
 
     @Test func asManyStandReadyAsTheLabSaysBesideThoseInUse() async throws {

@@ -62,8 +62,15 @@ import Testing
                 number % 4 == 1
                     ? seat(number, of: "room", session: 1, connected: true)
                     : number % 4 == 2 ? seat(number, of: "room", session: 2) : seat(number, of: "room", line: number % 4 == 3 ? 1 : nil)
-            }, sessions: [session(1, seat: "pi-1")], hasImages: true, lab: nil, isArranging: false)
+            }, sessions: [session(1, seat: "pi-1")], hasImages: true, operations: [], lab: nil, isArranging: false)
     }
+
+    private static let figures: Figures = {
+        var figures = Figures()
+        figures.count(.preparing(.identity), to: .preparing(.readiness), after: .seconds(3))
+        figures.count(.retiring, to: .empty, after: .milliseconds(800))
+        return figures
+    }()
 
     private static let image = ImageVersion(
         id: ImageVersionID(rawValue: 1), image: "debian-desktop", version: 1, boot: .pv, disk: "/d", kernel: "/k", ramdisk: "/r", blankOverlay: "/b",
@@ -81,7 +88,8 @@ import Testing
         let (administrator, nobody) = (viewer(language), viewer(language, nil))
         let desktop = Self.desktop(5, of: "room", Self.states[4])
         let told = DesktopExplanation(
-            desktop: desktop, meaning: Self.bad, present: nil, deadline: nil, next: Self.bad, nextAt: 1_772_439_400, cause: Self.bad,
+            desktop: desktop, meaning: Self.bad, present: nil, deadline: nil, next: Self.bad, nextAt: 1_772_439_400,
+            done: [MakingStep(word: "removal", took: .milliseconds(820)), MakingStep(word: "overlay", took: .milliseconds(1049))], cause: Self.bad,
             failure: Failure(count: 3, generation: Generation(rawValue: 2), step: .readiness, cause: Self.bad, console: [Self.bad, "panic"]),
             remedies: [Self.bad])
         let labs = Self.view().room.labs
@@ -96,7 +104,7 @@ import Testing
                 pages.room(
                     RoomView(
                         room: RoomReport(labs: [], memory: nil, diskFree: nil, diskTotal: nil, seatsPresent: 0, seats: 0, troubles: []), desktops: [],
-                        seats: [], sessions: [], hasImages: false, lab: "none", isArranging: true), for: administrator)
+                        seats: [], sessions: [], hasImages: false, operations: [], lab: "none", isArranging: true), for: administrator)
             ),
             ("labs", pages.labs(labs, seats: Self.view().seats, for: administrator)), ("labs, empty", pages.labs([], seats: [], for: administrator)),
             ("lab", pages.lab(labs[0], form: LabForm(labs[0]), images: [Self.image], consequences: [Self.bad], for: administrator)),
@@ -105,18 +113,31 @@ import Testing
             ("desktops, empty", pages.desktops([], labs: [], lab: nil, for: administrator)),
             ("desktop", pages.desktop(told, session: nil, hardware: ("2", Self.bad), consequences: [Self.bad], for: administrator)),
             ("images", pages.images([Self.image], labs: labs, folder: Self.bad, operations: [], for: administrator)),
-            ("images, empty", pages.images([], labs: [], folder: nil, operations: [], for: administrator)),
+            ("images, empty", pages.images([], labs: [], folder: "/x", operations: [], for: administrator)),
             ("seats", pages.seats(Self.view().seats, labs: labs, for: administrator)), ("seats, empty", pages.seats([], labs: [], for: administrator)),
             ("seat", pages.seat(Self.view().seats[0], form: SeatForm(Self.view().seats[0]), labs: labs, enrolment: (Self.bad, 60), for: administrator)),
             ("seat, new", pages.seat(nil, form: SeatForm(), labs: labs, enrolment: nil, for: administrator)),
             ("sessions", pages.sessions([Self.session(2, seat: "pi-2"), Self.session(1, seat: "pi-1")], older: true, for: administrator)),
             ("sessions, empty", pages.sessions([], older: false, for: administrator)),
+            ("figures", pages.figures(DayOfUse.last(14, of: [Self.session(1, seat: "pi-1")], now: 1_772_443_000), Self.figures, for: administrator)),
+            ("figures, empty", pages.figures(DayOfUse.last(14, of: []), nil, for: viewer(language, .teacher))),
             ("journal", pages.journal([entry], older: true, for: administrator)), ("journal, empty", pages.journal([], older: false, for: administrator)),
             (
                 "settings",
-                pages.settings(.init(people: people, labs: labs, fingerprint: "aa:bb", pin: "sha256//x", draft: (Self.bad, "teacher")), for: administrator)
+                pages.settings(
+                    .init(
+                        people: people, labs: labs, tokens: [APITokenRecord(id: 1, name: Self.bad, mayChange: true, ends: 1_772_439_300)],
+                        newToken: "token", fingerprint: "aa:bb", pin: "sha256//x", draft: (Self.bad, "teacher")), for: administrator)
             ),
-            ("settings, of a teacher", pages.settings(.init(people: [], labs: [], fingerprint: "aa", pin: "x"), for: viewer(language, .teacher))),
+            ("settings, of a teacher", pages.settings(.init(people: [], labs: [], tokens: [], fingerprint: "aa", pin: "x"), for: viewer(language, .teacher))),
+            (
+                "api",
+                pages.api(
+                    [
+                        APIOperation(
+                            method: "GET", path: "/api/v1/x", summary: Self.bad, query: [("a", Self.bad)], body: ["b?"], status: 200, refusals: [404])
+                    ], for: administrator)
+            ),
             ("problem", pages.problem(title: "404", text: Self.bad, remedy: Self.bad, for: nobody)),
         ]
     }
@@ -145,6 +166,14 @@ import Testing
         for state in ["state-inUse", "state-lost", "state-waiting", "state-idle", "state-ready", "state-quarantined"] {
             #expect(html.contains(state), "\(state)")
         }
+    }
+
+    @Test func sessionsAreCountedOnTheDayOnWhichTheyBegan() {
+        let days = DayOfUse.last(3, of: [Self.session(1, seat: "a"), Self.session(2, seat: "b")], now: 1_772_443_000)
+        #expect(days.count == 3 && days.map(\.sessions).reduce(0, +) == 2)
+        let used: CalendarSeconds? = days.last { $0.sessions > 0 }?.seconds
+        #expect(used == 7400)
+        #expect(DayOfUse.last(3, of: [Self.session(1, seat: "a")], now: 1_772_443_000 + 10 * 86_400).allSatisfy { $0.sessions == 0 })
     }
 
     @Test func theFirstPageIsSmall() {

@@ -47,13 +47,13 @@ import Testing
     @Test func everyTextThatTheCodeNamesIsThere() throws {
         let texts = files.texts(.english)
         var named: Set<String> = []
-        for folder in ["Sources/ControlPanel", "Sources/ControlServer/Panel"] {
+        for folder in ["Sources/ControlPanel", "Sources/ControlServer", "Sources/ControlServer/Panel"] {
             let path = Self.root + "/" + folder
             for name in try FileManager.default.contentsOfDirectory(atPath: path) where name.hasSuffix(".swift") {
                 let text = try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
                 for found in text.matches(of: /texts\("([A-Za-z]+\.[A-Za-z0-9.-]+)"/) { named.insert(String(found.1)) }
                 for found in text.matches(of: /done: "([A-Za-z]+)"/) { named.insert("notice.\(found.1)") }
-                for found in text.matches(of: /note\(\s*visit, "([a-z-]+)"/) { named.insert("journal.\(found.1)") }
+                for found in text.matches(of: /note\(\s*(?:visit|context), "([a-z-]+)"/) { named.insert("journal.\(found.1)") }
             }
         }
         for state in ["empty", "preparing", "ready", "leased", "retiring", "quarantined"] { named.insert("state.desktop.\(state)") }
@@ -63,6 +63,9 @@ import Testing
         for after in AfterSession.allCases { named.insert("after.\(after.rawValue)") }
         for role in Role.allCases { named.insert("role.\(role.rawValue)") }
         for step in ["image", "lab", "seat"] { named.formUnion(["next.\(step)", "next.\(step)Label"]) }
+        named.insert("step.removal")
+        for figure in ["handOuts", "emptyClaims", "wait", "made", "quarantines"] { named.insert("figures.\(figure)") }
+        for order in ["message", "identify", "restart", "shut-down"] { named.insert("journal.seat-\(order)") }
         for gauge in ["memory", "disk"] { named.insert("gauge.\(gauge)") }
         for page in PanelFiles.templateNames where !["lab", "desktop", "seat", "problem"].contains(page) { named.insert("title.\(page)") }
         for page in ["room", "labs", "desktops", "seats", "sessions", "images", "journal", "settings"] { named.insert("nav.\(page)") }

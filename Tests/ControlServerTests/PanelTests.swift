@@ -219,7 +219,7 @@ import Testing
             try await browser.begin()
             let fields: KeyValuePairs = [
                 "name": "room2", "image": "debian-desktop-1", "vcpus": "1", "memory": "512 MiB", "size": "1", "leastReady": "0", "atOnce": "0",
-                "graceSeconds": "60", "airingMinutes": "10", "afterSession": "claim-again", "do": "save",
+                "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "do": "save",
             ]
             #expect(try await browser.post("/labs/new", fields).status == 303)
             let lab = try #require(try await server.room.administration.room().labs.first { $0.lab.name == "room2" })
@@ -228,13 +228,19 @@ import Testing
                 "/labs/room2",
                 [
                     "image": "debian-desktop-1", "vcpus": "1", "memory": "much", "size": "1", "leastReady": "0", "atOnce": "0",
-                    "graceSeconds": "60", "airingMinutes": "10", "afterSession": "claim-again", "do": "save",
+                    "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "do": "save",
                 ])
             #expect(tooLarge.status == 422 && tooLarge.body.contains("value=\"much\""))
             #expect(try await browser.post("/labs/room2/delete").status == 303)
             let entries = try await server.room.people.journal(before: nil, limit: 100)
             #expect(entries.map(\.action) == ["lab-delete", "lab-create", "first-start"])
             #expect(entries.allSatisfy { $0.who == "ada" && $0.origin == "127.0.0.1" })
+            // What is done on the server itself is told as well.
+            _ = try await server.punnet("lab", "set", "room1", "--grace", "90s")
+            _ = try await server.punnet("seat", "add", "pi-1", "--lab", "room1")
+            let own = try await server.room.people.journal(before: nil, limit: 2)
+            #expect(own.map(\.action) == ["seat-add", "lab-change"] && own.map(\.subject) == ["pi-1", "room1"])
+            #expect(own.allSatisfy { $0.who == NSUserName() && $0.origin == "server" })
         }
     }
 
@@ -288,6 +294,122 @@ import Testing
             _ = try await server.enrolledSeat("pi-1")
             #expect(await eventually { told() > before })
             reader.cancel()
+        }
+    }
+
+    /// A seat that is on: what it is told goes to the file.
+    private func switchOn(_ token: String, _ server: TestServer, _ file: String) -> Task<Command, any Error> {
+        Task {
+            try await Command.run(
+                "curl", "-sS", "-k", "-N", "-m", "60", "-H", "Authorization: Bearer \(token)", "-o", file, server.address + "/api/v1/seat/events")
+        }
+    }
+
+    @Test func seatsAreToldWhatToDoAndThoseThatAreOffAreNamed() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let file = server.folder + "/told"
+            let seat = switchOn(try await server.enrolledSeat("pi-1"), server, file)
+            defer { seat.cancel() }
+            _ = try await server.enrolledSeat("pi-2")
+            func told() -> String { (try? String(contentsOfFile: file, encoding: .utf8)) ?? "" }
+            #expect(await eventually { told().contains(":") })
+            let orders: [(String, String)] = [("message", "Save\nyour \u{202e}work"), ("identify", ""), ("restart", ""), ("shut-down", "")]
+            for (order, text) in orders {
+                let answer = try await browser.post("/panel/seats/order", ["seat": "pi-1", "do": order, "text": text, "back": "/"])
+                #expect(answer.header("location") == "/?done=seatsTold", "\(order)")
+                #expect(await eventually { told().contains("event: \(order)\n") }, "\(order)")
+            }
+            #expect(told().contains("data: {\"text\":\"Save your work\"}"))
+            let off = try await browser.post("/panel/seats/order", ["seat": "pi-1", "seat": "pi-2", "do": "identify"])
+            #expect(off.status == 409 && off.body.contains("pi-2"))
+            for (order, text) in [("dance", ""), ("message", " \u{202e} "), ("message", String(repeating: "x", count: 201))] {
+                #expect(try await browser.post("/panel/seats/order", ["seat": "pi-1", "do": order, "text": text]).status == 422, "\(order)")
+            }
+            #expect(try await browser.post("/panel/seats/order", ["do": "identify"]).status == 422)
+
+            let teacher = try await browser.teacher("tom", of: ["room1"])
+            #expect(try await teacher.post("/panel/seats/order", ["seat": "pi-1", "do": "identify"]).status == 303)
+            #expect(try await teacher.post("/panel/seats/order", ["seat": "pi-1", "do": "shut-down"]).status == 403)
+            let other = try await browser.teacher("other", of: [])
+            #expect(try await other.post("/panel/seats/order", ["seat": "pi-1", "do": "identify"]).status == 403)
+
+            #expect(try await server.punnet("seat", "message", "pi-1", "--text", "from the server").status == 0)
+            #expect(await eventually { told().contains("from the server") })
+            let all = try await server.punnet("seat", "identify", "--all").output
+            #expect(all.contains("pi-1") && !all.contains("pi-2"), "those that are on")
+            #expect(try await server.punnet("seat", "identify", "pi-2").status == 1)
+            #expect(try await server.punnet("seat", "restart", "pi-1").status != 0, "nobody can be asked")
+            #expect(try await server.punnet("seat", "restart", "pi-1", "--yes").status == 0)
+            #expect(try await server.punnet("seat", "message", "--text", "to whom").status == 64)
+        }
+    }
+
+    @Test func theImageThatCameWithTheServerIsTakenInWithTheFirstStart() async throws {
+        try await TestServer.run(changing: { $0.shippedImage = "/none" }) { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            #expect(try await server.room.people.journal(before: nil, limit: 10).map(\.action) == ["first-start"], "there is none")
+        }
+    }
+
+    @Test func aProgramDoesWhatItsTokenMayUntilThatIsOver() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            func token(_ name: String, _ scope: String) async throws -> String {
+                let page = try await browser.post("/panel/tokens/add", ["name": name, "scope": scope, "days": "30"])
+                return String(try #require(page.body.firstMatch(of: /id="new-token" tabindex="0">([^<]+)</)).1)
+            }
+            let (reading, changing) = (try await token("backup", "read"), try await token("timetable", "change"))
+            #expect(try await !browser.get("/settings").body.contains(reading), "it is shown once")
+            func ask(_ path: String, _ token: String, _ options: String...) async throws -> String {
+                try await Command.run(
+                    ["curl", "-sS", "-k", "-w", "\n%{http_code}", "-H", "Authorization: Bearer \(token)"] + options + [server.address + path]
+                ).output
+            }
+            #expect(try await ask("/api/v1/labs", reading).hasSuffix("\n200"))
+            let metrics = try await ask("/api/v1/metrics", reading)
+            for line in [
+                "# TYPE punnet_desktops gauge", "punnet_desktops{lab=\"room1\",state=\"ready\"} 0", "punnet_desktops_wanted{lab=\"room1\"} 1",
+                "punnet_seats{state=\"known\"} 0", "# TYPE punnet_generations_total counter", "punnet_wait_seconds_count 0",
+            ] {
+                #expect(metrics.contains(line + "\n"), "\(line)")
+            }
+            #expect(try await ask("/api/v1/seats", reading, "-d", "{\"name\":\"pi-9\",\"lab\":\"room1\"}").contains("reads-only"))
+            #expect(try await ask("/api/v1/seats", changing, "-d", "{\"name\":\"pi-9\",\"lab\":\"room1\"}").hasSuffix("\n201"))
+            #expect(try await ask("/api/v1/first-start", changing, "-d", "{}").hasSuffix("\n404"))
+            // Each address that the description names is there, and each that it does not is not.
+            let described = try await ask("/api/v1/openapi.json", reading)
+            let document = try #require(try JSONSerialization.jsonObject(with: Data(described.dropLast(4).utf8)) as? [String: Any])
+            #expect(document["openapi"] as? String == "3.1.0")
+            let paths = try #require(document["paths"] as? [String: [String: Any]])
+            #expect(paths.count >= 16)
+            for (path, operations) in paths {
+                for method in operations.keys where method == "get" {
+                    let real = path.replacing("{name}", with: "none").replacing("{id}", with: "1")
+                    let answer = try await ask(real, reading)
+                    #expect(!answer.contains("no-such-address"), "\(method) \(path)")
+                    let responses = try #require((operations[method] as? [String: Any])?["responses"] as? [String: Any])
+                    #expect(responses[String(answer.suffix(3))] != nil, "\(path) answered \(answer.suffix(3))")
+                }
+            }
+            let entry = try #require(try await server.room.people.journal(before: nil, limit: 10).first { $0.action == "seat-add" })
+            #expect(entry.action == "seat-add" && entry.who == "ada (timetable)" && entry.origin == "127.0.0.1")
+            for path in ["/api/v1/seat/claim", "/"] {
+                #expect(try await !ask(path, changing, "-d", "{}").hasSuffix("\n200"), "a program's token is no seat's and no sign-in: \(path)")
+            }
+            for (name, days) in [("", "30"), ("x", "0"), ("x", "367"), ("x", "many")] {
+                #expect(try await browser.post("/panel/tokens/add", ["name": name, "scope": "read", "days": days]).status == 422)
+            }
+            let page = try await browser.get("/settings").body
+            let remove = String(try #require(page.firstMatch(of: /\/panel\/tokens\/[0-9]+\/remove/)).output)
+            #expect(try await browser.post(remove).status == 303)
+            #expect(try await ask("/api/v1/labs", reading).hasSuffix("\n401"))
         }
     }
 

@@ -7,6 +7,7 @@ import Testing
         try await TestServer.run { server in
             let health = try await server.curl("/health")
             #expect(health.output == "{\"status\":\"ok\"}\n200")
+            #expect(try await server.curl("/ready").output == "{\"status\":\"ready\"}\n200")
             let wrong = try await Command.run(
                 "curl", "-sS", "-k", "--pinnedpubkey", "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", server.address + "/health")
             #expect(wrong.status == 90)
@@ -14,11 +15,13 @@ import Testing
     }
 
     @Test(arguments: ["/api/v1/room", "/api/v1/labs", "/api/v1/images", "/api/v1/seats", "/api/v1/sessions", "/api/v2/seat/claim"])
-    func nothingButTheSeatsPartIsServedHere(_ path: String) async throws {
+    func aSeatsTokenOpensNothingOfTheAdministratorsPart(_ path: String) async throws {
         try await TestServer.run { server in
-            let answer = try await server.curl(path)
-            #expect(answer.output.hasSuffix("\n404"))
-            #expect(answer.output.contains("tag:punnet,2026:no-such-address"))
+            let token = try await server.enrolledSeat("pi-01")
+            for header in ["X-Nothing: 1", "Authorization: Bearer \(token)", "Authorization: Basic \(token)"] {
+                let answer = try await server.curl(path, "-H", header)
+                #expect(answer.output.hasSuffix(path.contains("v2") ? "\n404" : "\n401"), "\(header)")
+            }
         }
     }
 

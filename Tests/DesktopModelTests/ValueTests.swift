@@ -22,11 +22,19 @@ import Testing
     private static let amounts: [(ByteCount, String)] = [
         (.zero, "0 B"), (ByteCount(rawValue: 1_023), "1023 B"), (.kibibytes(1), "1 KiB"), (.kibibytes(640), "640 KiB"),
         (.mebibytes(512), "512 MiB"), (.mebibytes(1_536), "1.5 GiB"), (.mebibytes(1_600), "1.6 GiB"), (.gibibytes(1_024), "1 TiB"),
+        (ByteCount(rawValue: .max), "8388608 TiB"),
     ]
 
     @Test(arguments: amounts)
     func amountsAreWrittenAsPeopleWriteThem(amount: ByteCount, text: String) {
         #expect(amount.description == text)
+    }
+
+    @Test(arguments: [
+        (ByteCount.zero, "0 B"), (.mebibytes(1_280), "1280 MiB"), (.mebibytes(1_520), "1520 MiB"), (.gibibytes(2), "2 GiB"), (.kibibytes(1_025), "1025 KiB"),
+        (ByteCount(rawValue: .max), "9223372036854775807 B"),
+    ]) func amountsAreWrittenExactly(amount: ByteCount, text: String) {
+        #expect(amount.exact == text)
     }
 
     @Test func amountsAreCountedInPowersOfTwo() {

@@ -95,6 +95,27 @@ import Testing
         #expect(try await fixture.store.people()[0].labs == [fixture.lab.id])
     }
 
+    @Test func aTokenOfProgramsIsItsPersonsUntilItEnds() async throws {
+        let fixture = try await Fixture()
+        let (store, calendar) = (fixture.store, fixture.calendar)
+        let (ada, ben) = (try await person(fixture), try await person(fixture, "Ben"))
+        try await store.addAPIToken(name: "backup", person: ada.id, tokenHash: token, mayChange: false, ends: calendar.now + 100)
+        let found = try #require(try await store.apiToken(hash: token))
+        #expect(found.person == ada && found.token.name == "backup" && !found.token.mayChange)
+        #expect(try await store.apiTokens(of: ben.id) == [])
+        await #expect(throws: StoreError.unknown(kind: "token", id: "\(found.token.id)")) {
+            try await store.removeAPIToken(found.token.id, of: ben.id)
+        }
+        calendar.now += 100
+        #expect(try await store.apiToken(hash: token) == nil)
+        #expect(try await store.apiTokens(of: ada.id).count == 1)
+        try await store.removeAPIToken(found.token.id, of: ada.id)
+        #expect(try await store.apiTokens(of: ada.id) == [])
+        try await store.addAPIToken(name: "again", person: ada.id, tokenHash: token, mayChange: true, ends: calendar.now + 100)
+        try await store.removePerson(ada.id)
+        #expect(try await store.apiToken(hash: token) == nil)
+    }
+
     @Test func theJournalIsOnlyAddedTo() async throws {
         let fixture = try await Fixture()
         for number in 1...5 {

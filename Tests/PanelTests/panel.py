@@ -41,9 +41,13 @@ class Seat:
     def __init__(self, line):
         word = re.search(r"enrol \S+ (\S+) --pin", line).group(1)
         self.token = self.ask("seats/enrol", {"word": word}, token=None)["token"]
-        self.stream = subprocess.Popen(
-            ["curl", "-skN", "-H", f"Authorization: Bearer {self.token}", f"{site}/api/v1/seat/events"], stdout=subprocess.DEVNULL)
         self.lease = None
+        self.on()
+
+    def on(self, file="/dev/null"):
+        """Switches it on; what it is told goes to the file."""
+        self.stream = subprocess.Popen(
+            ["curl", "-skN", "-H", f"Authorization: Bearer {self.token}", f"{site}/api/v1/seat/events"], stdout=open(file, "w"))
 
     def ask(self, path, body, token=True):
         header = ["-H", f"Authorization: Bearer {self.token}"] if token else []
@@ -96,10 +100,24 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def text(self, selector="main"):
-        return self.find(selector).text
+        # At once, since a page that follows the room may put another element in its place.
+        return self.driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+    def unfold(self, element):
+        """Opens the parts that the element lies in."""
+        for part in self.driver.execute_script(
+            "const found = []; for (let e = arguments[0].closest('details'); e; e = e.parentElement.closest('details')) if (!e.open) found.unshift(e);"
+            " return found", element):
+            part.find_element(By.TAG_NAME, "summary").click()
+
+    def tick(self, value):
+        """Ticks a box at once, since a page that follows the room may put another one in its place."""
+        ticked = "const box = document.querySelector(`main input[type=checkbox][value='${arguments[0]}']`); if (box && !box.checked) box.click(); return !!box"
+        until(f"there is a box for {value}", lambda: self.driver.execute_script(ticked, value))
 
     def fill(self, name, value, counts=True):
         field = self.find(f"main [name='{name}']")
+        self.unfold(field)
         if field.tag_name == "select":
             field.find_element(By.CSS_SELECTOR, f"option[value='{value}']").click()
         else:
@@ -113,10 +131,7 @@ class Browser:
         """Presses what sends a form, and waits for the page after it. What lies in a closed part is opened first."""
         button = self.find(selector)
         before = self.driver.find_element(By.TAG_NAME, "html").id
-        for part in self.driver.execute_script(
-            "const found = []; for (let e = arguments[0].closest('details'); e; e = e.parentElement.closest('details')) if (!e.open) found.unshift(e);"
-            " return found", button):
-            part.find_element(By.TAG_NAME, "summary").click()
+        self.unfold(button)
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
         button.click()
         until("another page", lambda: self.driver.find_element(By.TAG_NAME, "html").id != before, 60)
@@ -203,17 +218,14 @@ def the_first_page_asks_for_the_code_of_the_console():
 
 
 @fact
-def the_next_step_leads_to_an_image():
-    browser.press("main a[href='/images']")
-    browser.fill("folder", f"{given.room}/image")
-    browser.press("main form[action='/panel/images/add'] button[type=submit]")
-    # The page follows the taking in without a reload.
-    until("the image is listed", lambda: "simulated-desktop" in browser.text())
+def the_image_that_came_with_the_server_is_there():
+    # The page follows its taking in without a reload.
+    until("a lab can be made", lambda: browser.find("main a[href='/labs/new']"))
 
 
 @fact
-def then_to_a_lab():
-    browser.open("/labs/new")
+def the_next_step_leads_to_a_lab():
+    browser.press("main a[href='/labs/new']")
     browser.fill("name", "room")
     browser.fill("memory", "1 GiB")
     browser.fill("size", "6")
@@ -235,7 +247,7 @@ def then_to_a_seat_which_is_told_what_to_type():
     browser.press("main form button[type=submit]")
     line = until("the line", lambda: re.search(r"punnet-seat enrol \S+ \S+ --pin \S+", browser.text())).group(0)
     seats["pi-1"] = Seat(line)
-    browser.open("/")
+    browser.press("header a.brand")
     until("the seat is on", lambda: browser.find("main .seat.state-idle"))
     figure("from the first start to the first desktop", f"{browser.pages} pages, {browser.inputs} inputs")
 
@@ -262,10 +274,34 @@ def a_claim_and_an_end_are_seen_without_a_reload():
 def an_administrator_ends_a_session_on_the_plan():
     seats["pi-1"].claim()
     until("it can be ended", lambda: browser.all("main .seat.state-lost input[name='seat'], main .seat.state-inUse input[name='seat']"))
-    browser.find("main input[name='seat'][value='pi-1']").click()
-    browser.press("main form[action='/panel/sessions/end'] .confirm button[type=submit], main [form] .confirm button, main .confirm button[type=submit]")
+    browser.tick("pi-1")
+    browser.press("main button[formaction='/panel/sessions/end']")
     until("the session has ended", lambda: punnet("session", "list", "--json") == [])
     seats["pi-1"].lease = None
+
+
+@fact
+def seats_are_told_what_the_room_wants():
+    said = f"{given.room}/pi-1.events"
+    seats["pi-1"].off()
+    seats["pi-1"].on(said)
+    browser.open("/")
+    until("it is on", lambda: browser.all("main input[name='seat'][value='pi-1']"))
+    browser.tick("pi-1")
+    browser.fill("text", "Save your work <now> & leave")
+    browser.press("main button[value='message']")
+    until("it is told", lambda: '"text":"Save your work <now> & leave"' in open(said).read())
+    for order in ["identify", "restart", "shut-down"]:
+        browser.tick("pi-1")
+        browser.press(f"main button[value='{order}']")
+        until(f"{order} is told", lambda: f"event: {order}" in open(said).read())
+    seats["pi-1"].off()
+    # It may take the server a moment to see that a seat is gone: until then the order is told to nobody and said to be.
+    until("it is off", lambda: not punnet("seat", "list", "--json")[0]["present"], 60)
+    browser.open("/")
+    assert not browser.all("main input[name='seat'][value='pi-1']")
+    seats["pi-1"].on()
+    until("it is on again", lambda: browser.all("main .seat.state-idle"))
 
 
 @fact
@@ -330,7 +366,7 @@ def a_teacher_may_not_do_what_only_an_administrator_may():
         browser.fill("role", "teacher")
     else:
         browser.find("main [name='role'][value='teacher']").click()
-    browser.find("main [name='lab'][value='room']").click()
+    browser.tick("room")
     browser.press("main form[action='/panel/people/add'] button[type=submit]")
     global teacher
     teacher = Browser()
@@ -365,8 +401,23 @@ def the_panel_speaks_korean_where_the_browser_does_and_where_one_chooses_it():
     browser.press("form[action='/panel/language'] button[value='en']")
 
 
+@fact
+def prometheus_understands_what_a_program_reads():
+    browser.open("/settings")
+    browser.unfold(browser.find("form[action='/panel/tokens/add'] button"))
+    form = browser.find("form[action='/panel/tokens/add']")
+    form.find_element(By.NAME, "name").send_keys("prometheus")
+    browser.press("form[action='/panel/tokens/add'] button[type=submit]")
+    token = browser.text("#new-token")
+    read = subprocess.run(
+        ["curl", "-sk", "-H", f"Authorization: Bearer {token}", f"{site}/api/v1/metrics"], capture_output=True, text=True, timeout=30)
+    assert "punnet_generations_total" in read.stdout, read.stdout
+    checked = subprocess.run([os.environ["PROMTOOL"], "check", "metrics"], input=read.stdout, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 pages = ["/", "/?arrange=1", "/labs", "/labs/new", "/labs/room", "/desktops", "/desktops/room-1", "/images", "/seats", "/seats/new", "/seats/pi-1",
-         "/sessions", "/journal", "/settings", "/nowhere"]
+         "/sessions", "/figures", "/journal", "/settings", "/api", "/nowhere"]
 
 
 @fact
@@ -388,7 +439,8 @@ def no_page_is_wider_than_a_phone():
         for path in pages:
             browser.open(path)
             width = browser.driver.execute_script("return document.documentElement.scrollWidth")
-            assert width <= 360, f"{path} is {width} pixels wide"
+            wide = "return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 360).map(e => e.outerHTML.slice(0, 80))"
+            assert width <= 360, f"{path} is {width} pixels wide: {browser.driver.execute_script(wide)[:6]}"
     finally:
         browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -443,9 +495,25 @@ def signing_out_ends_it():
     assert browser.path.startswith("/sign-in")
 
 
+def furnish():
+    """A class at work: pupils who come and go, a second lab, and a desktop with hardware of its own. Gives the process of the seats."""
+    punnet("lab", "set", "room", "--memory", "1GiB", "--size", "26")
+    punnet("lab", "create", "staff", "--image", "simulated-desktop", "--size", "4", "--memory", "2GiB", "--vcpus", "2")
+    punnet("desktop", "set", "room-2", "--memory", "3GiB", "--vcpus", "2")
+    until("the room is filled", lambda: sum(d["state"] == "ready" for d in punnet("desktop", "list", "--json")) >= 28, 300)
+    pupils = subprocess.Popen(
+        [f"{given.programs}/punnet-bench", "seats", "--socket", f"{given.room}/run/control.sock", "--https", given.https, "--lab", "room",
+         "--seats", "29", "--stay", "60", "--stay-most", "240", "--rest", "15", "--seed", "7"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until("most of the class is there", lambda: sum(d["state"] == "leased" for d in punnet("desktop", "list", "--json")) >= 19, 120)
+    return pupils
+
+
 def take_pictures(folder):
     """Every page, in both languages and two widths; the room in the dark as well."""
     os.makedirs(folder, exist_ok=True)
+    for former in os.listdir(folder):
+        if former.endswith(".png"):
+            os.remove(f"{folder}/{former}")
     for language in ["en", "ko"]:
         for width in [360, 1440]:
             shown = Browser(language, width)
@@ -480,7 +548,12 @@ def picture(shown, file, width):
 
 try:
     if given.pictures and not failed:
-        take_pictures(given.pictures)
+        pupils = furnish()
+        try:
+            take_pictures(given.pictures)
+        finally:
+            pupils.terminate()
+            pupils.wait()
 finally:
     browser.close()
     for seat in seats.values():

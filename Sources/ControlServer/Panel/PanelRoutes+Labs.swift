@@ -21,11 +21,18 @@ enum PanelField {
         }
     }
 
-    /// Whole seconds; what does not fit an hour of days is refused before it is multiplied.
-    static func seconds(_ untrustedText: String, _ field: String, each unit: Int = 1) throws(Problem) -> Duration {
-        let number = try whole(untrustedText, field)
-        guard (0...1_000_000).contains(number) else { throw .invalid(field, value: "\(number)", remedy: "use at most a day") }
-        return .seconds(number * unit)
+    /// A whole number of seconds.
+    static func seconds(_ untrustedText: String, _ field: String) throws(Problem) -> Duration {
+        .seconds(try whole(untrustedText, field))
+    }
+
+    /// `90s`, `10min`, `1h`.
+    static func time(_ untrustedText: String, _ field: String) throws(Problem) -> Duration {
+        do {
+            return .seconds(try Seconds.parse(untrustedText))
+        } catch {
+            throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: "write it like 90s, 10min or 1h")
+        }
     }
 }
 
@@ -60,7 +67,7 @@ extension PanelRoutes {
         form.leastReady = sent["leastReady"]
         form.atOnce = sent["atOnce"]
         form.graceSeconds = sent["graceSeconds"]
-        form.airingMinutes = sent["airingMinutes"]
+        form.airing = sent["airing"]
         form.afterSession = sent["afterSession"]
         return form
     }
@@ -73,10 +80,10 @@ extension PanelRoutes {
                 memory: try PanelField.bytes(form.memory, "memory"), size: try PanelField.whole(form.size, "size"),
                 leastReady: try PanelField.whole(form.leastReady, "leastReady"), atOnce: try PanelField.whole(form.atOnce, "atOnce"),
                 grace: try PanelField.seconds(form.graceSeconds, "graceSeconds"),
-                airing: try PanelField.seconds(form.airingMinutes, "airingMinutes", each: 60),
+                airing: try PanelField.time(form.airing, "airing"),
                 afterSession: try Untrusted.afterSession(form.afterSession))
             let lab = try await administration.createLab(draft)
-            await note(visit, "lab-create", lab.lab.name, "\(lab.image), \(lab.lab.profile.vcpus) vCPUs, \(lab.lab.profile.memory), \(lab.lab.size)")
+            await note(visit, "lab-create", lab.lab.name, lab.inShort)
         } catch {
             return .page(try await page(of: nil, form, visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
         }
@@ -107,16 +114,14 @@ extension PanelRoutes {
             change.leastReady = try PanelField.whole(form.leastReady, "leastReady")
             change.atOnce = try PanelField.whole(form.atOnce, "atOnce")
             change.grace = try PanelField.seconds(form.graceSeconds, "graceSeconds")
-            change.airing = try PanelField.seconds(form.airingMinutes, "airingMinutes", each: 60)
+            change.airing = try PanelField.time(form.airing, "airing")
             change.afterSession = try Untrusted.afterSession(form.afterSession)
             if visit.form["do"] == "preview" {
                 let consequences = try await administration.consequences(of: change, forLab: lab.lab.name)
                 return .page(try await page(of: lab, form, visit, visit.viewer(), consequences: consequences.map { text(of: $0, visit) }))
             }
             let changed = try await administration.changeLab(lab.lab.name, change)
-            await note(
-                visit, "lab-change", lab.lab.name,
-                "\(changed.image), \(changed.lab.profile.vcpus) vCPUs, \(changed.lab.profile.memory), \(changed.lab.size)")
+            await note(visit, "lab-change", lab.lab.name, changed.inShort)
         } catch {
             return .page(try await page(of: lab, form, visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
         }
@@ -151,22 +156,27 @@ extension PanelRoutes {
 
     private func images(_ visit: Visit, _ viewer: Viewer, folder: String? = nil) async throws -> String {
         pages.images(
-            try await administration.images(), labs: try await administration.room().labs, folder: folder,
+            try await administration.images(), labs: try await administration.room().labs, folder: folder ?? shippedImage,
             operations: operations.unfinished(kind: "image-add"), for: viewer)
     }
 
     func addImage(_ visit: Visit) async throws -> PanelAnswer {
         do {
             let folder = try Untrusted.folder(visit.form["folder"])
-            _ = try operations.begin("image-add") { [administration] progress in
-                ImageMessage(try await administration.addImage(folder: folder, progress: progress))
-            }
+            try takeIn(folder)
             await note(visit, "image-add", folder)
         } catch {
             return .page(
                 try await images(visit, visit.viewer(try refusal(error, visit)), folder: visit.form["folder"]), status: .unprocessableContent)
         }
         return .redirect("/images", done: "imageAdding")
+    }
+
+    /// Begins to take an image in; open pages follow it.
+    func takeIn(_ folder: String) throws(BrokerError) {
+        _ = try operations.begin("image-add") { [administration] progress in
+            ImageMessage(try await administration.addImage(folder: folder, progress: progress))
+        }
     }
 
     // MARK: Seats

@@ -1,6 +1,9 @@
 import Broker
+import ControlAPI
 import ControlPanel
 import DesktopModel
+import DesktopStore
+import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Identity
@@ -44,7 +47,20 @@ extension PanelRoutes {
         }
         attempts.giveBack(visit.peer)
         await note(visit, "first-start", person.name, by: person.name)
+        await takeInShippedImage(visit, by: person)
         return try await enter(person, visit, to: "/")
+    }
+
+    /// Desktops are made from an image, and one came with the server: it is taken in without anybody asking for it. Where it cannot be, the page of
+    /// images says why.
+    private func takeInShippedImage(_ visit: Visit, by person: Person) async {
+        do {
+            guard try await administration.images().isEmpty, FileManager.default.fileExists(atPath: shippedImage + "/image.json") else { return }
+            try takeIn(shippedImage)
+            await note(visit, "image-add", shippedImage, by: person.name)
+        } catch {
+            visit.logger.warning("the image that came with the server is not taken in", metadata: ["error": "\(error)"])
+        }
     }
 
     // MARK: Signing in and out
@@ -113,11 +129,40 @@ extension PanelRoutes {
 
     func showSettings(_ visit: Visit) async throws -> PanelAnswer { .page(try await settings(visit, visit.viewer())) }
 
-    private func settings(_ visit: Visit, _ viewer: Viewer, draft: (name: String, role: String)? = nil) async throws -> String {
-        pages.settings(
+    private func settings(
+        _ visit: Visit, _ viewer: Viewer, draft: (name: String, role: String)? = nil, token: Token? = nil
+    ) async throws -> String {
+        var tokens: [APITokenRecord] = []
+        if let person = visit.person, visit.isAdministrator { tokens = try await people.tokens(of: person) }
+        return pages.settings(
             Pages.SettingsView(
-                people: visit.isAdministrator ? try await people.people() : [], labs: try await administration.room().labs,
-                fingerprint: certificateFingerprint, pin: enrolment.pin, draft: draft), for: viewer)
+                people: visit.isAdministrator ? try await people.people() : [], labs: try await administration.room().labs, tokens: tokens,
+                newToken: token?.text, fingerprint: certificateFingerprint, pin: enrolment.pin, draft: draft), for: viewer)
+    }
+
+    /// Makes a token for programs and shows it, this once.
+    func addToken(_ visit: Visit) async throws -> PanelAnswer {
+        guard let person = visit.person else { throw HTTPError(.unauthorized) }
+        let form = visit.form
+        do {
+            let days = try PanelField.whole(form["days"], "days")
+            guard (1...366).contains(days) else { throw Problem.invalid("days", value: "\(days)", remedy: "use 1 to 366") }
+            let token = try await people.addToken(
+                form["name"], for: person, mayChange: form["scope"] == "change", lifetime: .seconds(days * 86_400))
+            await note(visit, "token-add", form["name"], form["scope"] == "change" ? "change" : "read")
+            return .page(try await settings(visit, visit.viewer(), token: token))
+        } catch {
+            return .page(try await settings(visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+        }
+    }
+
+    func removeToken(_ visit: Visit) async throws -> PanelAnswer {
+        guard let person = visit.person, let id = Int64(try visit.parameter("id")),
+            let token = try await people.tokens(of: person).first(where: { $0.id == id })
+        else { throw HTTPError(.notFound) }
+        try await people.removeToken(id, of: person)
+        await note(visit, "token-remove", token.name)
+        return .redirect("/settings", done: "tokenRemoved")
     }
 
     func addPerson(_ visit: Visit) async throws -> PanelAnswer {

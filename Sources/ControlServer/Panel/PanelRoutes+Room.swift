@@ -13,18 +13,55 @@ extension PanelRoutes {
         try await administration.room().labs.filter { visit.mayWatch($0.lab.id) }
     }
 
-    func showRoom(_ visit: Visit) async throws -> PanelAnswer {
+    func showRoom(_ visit: Visit) async throws -> PanelAnswer { .page(try await room(visit, visit.viewer(), lab: visit.form["lab"])) }
+
+    /// - Parameter wanted: The lab that is shown; empty for the first.
+    private func room(_ visit: Visit, _ viewer: Viewer, lab wanted: String) async throws -> String {
         var room = try await administration.room()
         room.labs.removeAll { !visit.mayWatch($0.lab.id) }
-        let wanted = visit.form["lab"]
-        return .page(
-            pages.room(
-                RoomView(
-                    room: room, desktops: try await administration.desktops(lab: nil), seats: try await seats.seats(),
-                    sessions: try await administration.sessions(all: false, limit: 10_000),
-                    hasImages: try await !administration.images().isEmpty, lab: wanted.isEmpty ? nil : wanted,
-                    isArranging: visit.isAdministrator && visit.form.has("arrange")),
-                for: visit.viewer()))
+        return pages.room(
+            RoomView(
+                room: room, desktops: try await administration.desktops(lab: nil), seats: try await seats.seats(),
+                sessions: try await administration.sessions(all: false, limit: 10_000), hasImages: try await !administration.images().isEmpty,
+                operations: operations.unfinished(kind: "image-add"), lab: wanted.isEmpty ? nil : wanted,
+                isArranging: visit.isAdministrator && visit.form.has("arrange")),
+            for: viewer)
+    }
+
+    // MARK: Seats
+
+    /// Has the seats that were ticked do something. All are told that can be; which were off is said.
+    func orderSeats(_ visit: Visit) async throws -> PanelAnswer {
+        let (word, text, back) = (visit.form["do"], visit.form["text"], Self.ownPath(visit.form["back"]))
+        let lab = visit.form["lab"]
+        func refused(_ refusal: Refusal, _ status: HTTPResponse.Status) async throws -> PanelAnswer {
+            .page(try await room(visit, visit.viewer(refusal), lab: lab), status: status)
+        }
+        // Switching a class off is for who switches it on again.
+        guard word != "shut-down" || visit.isAdministrator else { throw Problem.forAdministrators }
+        let order: SeatOrder
+        do {
+            order = try Untrusted.order(word, text: word == "message" ? text : nil)
+        } catch {
+            return try await refused(try refusal(error, visit), .unprocessableContent)
+        }
+        let labs = Set(try await watchedLabs(visit).map(\.lab.name))
+        let names = Set(visit.form.all("seat"))
+        let chosen = try await seats.seats().filter { names.contains($0.name) }
+        guard chosen.allSatisfy({ labs.contains($0.lab) }) else { throw Problem.notYours }
+        guard !chosen.isEmpty else { return try await refused(Refusal(text: visit.texts("error.noSeatChosen")), .unprocessableContent) }
+        var off: [String] = []
+        for seat in chosen {
+            do throws(BrokerError) {
+                try await seats.order(order, to: seat.name)
+                await note(visit, "seat-\(word)", seat.name, word == "message" ? text : "")
+            } catch {
+                guard case .seatIsOff = error else { throw error }
+                off.append(seat.name)
+            }
+        }
+        guard off.isEmpty else { return try await refused(Refusal(text: visit.texts("error.seatsOff", off.joined(separator: ", "))), .conflict) }
+        return .redirect(back, done: "seatsTold")
     }
 
     // MARK: Sessions
@@ -46,6 +83,12 @@ extension PanelRoutes {
     func showSessions(_ visit: Visit) async throws -> PanelAnswer {
         let sessions = try await watchedSessions(visit, limit: 101)
         return .page(pages.sessions(Array(sessions.prefix(100)), older: sessions.count > 100, for: visit.viewer()))
+    }
+
+    /// What was counted on the whole server is an administrator's.
+    func showFigures(_ visit: Visit) async throws -> PanelAnswer {
+        let days = DayOfUse.last(14, of: try await watchedSessions(visit, limit: 10_000))
+        return .page(pages.figures(days, visit.isAdministrator ? await administration.figures() : nil, for: visit.viewer()))
     }
 
     /// Everything that is kept, for a spreadsheet: no cell is taken for a formula.
@@ -140,7 +183,7 @@ extension PanelRoutes {
             guard !isPreview else {
                 return .page(try await page(of: told, visit, visit.viewer(), hardware: hardware, consequences: consequences))
             }
-            await note(visit, "desktop-change", name, form["do"] == "asLab" ? "" : "\(hardware.vcpus) vCPUs, \(hardware.memory)")
+            await note(visit, "desktop-change", name, change.inShort)
         } catch {
             return .page(
                 try await page(of: told, visit, visit.viewer(try refusal(error, visit)), hardware: hardware), status: .unprocessableContent)

@@ -28,6 +28,10 @@ struct PanelRoutes: Sendable {
     let people: PeopleRegistry
     let operations: Operations
     let enrolment: Enrolment
+    /// The interface for programs, for people to read.
+    let interface: [APIOperation]
+    /// The folder of the image that came with the server.
+    let shippedImage: String
     /// SHA-256 of the certificate, with colons.
     let certificateFingerprint: String
     /// Wrong passwords and codes: of one address, so that nobody can lock another out.
@@ -48,6 +52,7 @@ struct PanelRoutes: Sendable {
 
             Route(method: .get, path: "/", access: .signedIn) { try await $0.showRoom($1) },
             Route(method: .post, path: "panel/sessions/end", access: .signedIn) { try await $0.endSessionsOfSeats($1) },
+            Route(method: .post, path: "panel/seats/order", access: .signedIn) { try await $0.orderSeats($1) },
 
             Route(method: .get, path: "labs", access: .signedIn) { try await $0.showLabs($1) },
             Route(method: .get, path: "labs/new", access: .administrator) { try await $0.showNewLab($1) },
@@ -73,13 +78,17 @@ struct PanelRoutes: Sendable {
             Route(method: .post, path: "seats/:name/remove", access: .administrator) { try await $0.removeSeat($1) },
 
             Route(method: .get, path: "sessions", access: .signedIn) { try await $0.showSessions($1) },
+            Route(method: .get, path: "figures", access: .signedIn) { try await $0.showFigures($1) },
             Route(method: .get, path: "sessions.csv", access: .signedIn) { try await $0.sessionsAsCSV($1) },
             Route(method: .post, path: "panel/sessions/:id/end", access: .signedIn) { try await $0.endSession($1) },
 
             Route(method: .get, path: "journal", access: .administrator) { try await $0.showJournal($1) },
             Route(method: .get, path: "settings", access: .signedIn) { try await $0.showSettings($1) },
+            Route(method: .get, path: "api", access: .administrator) { .page($0.pages.api($0.interface, for: $1.viewer())) },
             Route(method: .post, path: "panel/people/add", access: .administrator) { try await $0.addPerson($1) },
             Route(method: .post, path: "panel/people/:id/remove", access: .administrator) { try await $0.removePerson($1) },
+            Route(method: .post, path: "panel/tokens/add", access: .administrator) { try await $0.addToken($1) },
+            Route(method: .post, path: "panel/tokens/:id/remove", access: .administrator) { try await $0.removeToken($1) },
             Route(method: .post, path: "panel/password", access: .signedIn) { try await $0.changePassword($1) },
             Route(method: .post, path: "panel/sign-out-everywhere", access: .signedIn) { try await $0.signOutEverywhere($1) },
         ]

@@ -3,7 +3,11 @@ import ControlAPI
 
 struct SeatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "seat", abstract: "The Raspberry Pis at the tables.", subcommands: [SeatAdd.self, SeatList.self, SeatRemove.self])
+        commandName: "seat", abstract: "The Raspberry Pis at the tables.",
+        subcommands: [
+            SeatAdd.self, SeatList.self, SeatMessageCommand.self, SeatIdentify.self, SeatRestart.self,
+            SeatShutDown.self, SeatRemove.self,
+        ])
 
     static func table(_ seats: [SeatListMessage]) -> String {
         var table = TextTable("SEAT", "LAB", "ENROLLED", "PRESENT", "DESKTOP")

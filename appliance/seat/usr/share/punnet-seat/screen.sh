@@ -55,6 +55,24 @@ draw() {
     } >"$screen" 2>/dev/null || screen=''
 }
 
+# show_over SECONDS TEXT [large]: says it over whatever is on the screen, for so long, and in the place of what was said so before. A band at the
+# top, or the whole screen. Windows that come later lie above: there is no window manager.
+show_over() {
+    stop "$over"
+    over=''
+    if [ -z "${DISPLAY-}" ] || ! command -v xterm >/dev/null; then log "$2"; return; fi
+    columns=80
+    [ -z "$screen" ] || { size=$(stty size <"$screen" 2>/dev/null) && columns=${size#* }; }
+    shape="-geometry ${columns}x7+0+0"
+    [ "${3-}" != large ] || shape=-maximized
+    printf '%s\n' "$2" >"$run/over"
+    # shellcheck disable=SC2016,SC2086
+    (with_parent timeout "$1" xterm $shape -bw 0 -b 8 +sb -u8 -T 'Punnet message' -bg '#a3154b' -fg '#ffffff' -fa "$(text font)" -xrm 'XTerm*pointerMode: 3' \
+        -e sh -c '. "$0"; columns=$(stty size); rows=${columns% *} columns=${columns#* }; stty -echo; printf "\033[?25l\033[%d;1H\033[1m" $((rows / 3));
+            centre "$(cat "$1")"; exec sleep infinity' "$share/screen.sh" "$run/over") >/dev/null 2>&1 &
+    over=$!
+}
+
 centre() {
     width=$(printf '%s\n' "$1" | wc -L)
     if [ "$width" -le "$columns" ]; then

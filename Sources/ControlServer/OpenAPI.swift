@@ -1,0 +1,167 @@
+import ControlPanel
+
+/// The administrators' part as OpenAPI 3.1 describes it: made of the routes themselves, so that there is no address without its description.
+/// - SeeAlso: spec.openapis.org, "OpenAPI Specification v3.1.0"
+enum OpenAPI {
+    static func document<Context>(of routes: [AdminRoute<Context>]) -> JSON {
+        var paths: [String: [String: JSON]] = [:]
+        for route in routes { paths["/api/v1/" + written(route.path), default: [:]][route.method.rawValue.lowercased()] = operation(route) }
+        return [
+            "openapi": "3.1.0",
+            "info": [
+                "title": "Punnet", "version": "1",
+                "description": "What administrators do. Sizes are bytes, durations seconds, times RFC 3339 in UTC; what is not known is absent.",
+            ],
+            "security": [["token": []]],
+            "paths": .object(paths.mapValues { .object($0) }),
+            "components": [
+                "securitySchemes": ["token": ["type": "http", "scheme": "bearer", "description": "Made in the panel's settings."]],
+                "schemas": .object(schemas),
+            ],
+        ]
+    }
+
+    /// The same for people.
+    static func operations<Context>(of routes: [AdminRoute<Context>]) -> [APIOperation] {
+        routes.map { route in
+            APIOperation(
+                method: route.method.rawValue, path: "/api/v1/" + written(route.path), summary: route.summary,
+                query: route.query.map { ($0.name, $0.meaning) }, body: route.body.map { fields(of: $0) } ?? [], status: route.answer.status,
+                refusals: route.refusals)
+        }
+    }
+
+    /// The fields of a schema, in the order of the alphabet; those that may be absent end with a question mark.
+    private static func fields(of schema: String) -> [String] {
+        guard case .object(let members)? = schemas[schema]?["properties"], case .array(let required)? = schemas[schema]?["required"] else { return [] }
+        let mustBe = Set(required.compactMap { if case .string(let name) = $0 { name } else { nil } })
+        return members.keys.sorted().map { mustBe.contains($0) ? $0 : $0 + "?" }
+    }
+
+    /// `labs/:name` as `labs/{name}`.
+    private static func written(_ path: String) -> String {
+        path.split(separator: "/").map { $0.hasPrefix(":") ? "{\($0.dropFirst())}" : String($0) }.joined(separator: "/")
+    }
+
+    private static func operation<Context>(_ route: AdminRoute<Context>) -> JSON {
+        var operation: [String: JSON] = ["summary": .string(route.summary)]
+        let names = route.path.split(separator: "/").filter { $0.hasPrefix(":") }.map { String($0.dropFirst()) }
+        // A session's number, an operation's mark, or a name.
+        let isSession = route.path.hasPrefix("sessions/")
+        let parameters: [JSON] =
+            names.map { name in
+                ["name": .string(name), "in": "path", "required": true, "schema": isSession ? integer(1...Int.max) : JSON.object(Self.name)]
+            }
+            + route.query.map { query in
+                [
+                    "name": .string(query.name), "in": "query", "description": .string(query.meaning),
+                    "schema": query.range.map(integer) ?? ["type": "string"],
+                ]
+            }
+        if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
+        var refusals = Set(route.refusals).union([401, 403, 500, 503])
+        if let body = route.body {
+            operation["requestBody"] = ["required": true, "content": ["application/json": ["schema": reference(body)]]]
+            refusals.formUnion([400, 413])
+        }
+        var responses: [String: JSON] = [String(route.answer.status): response(route.answer)]
+        for status in refusals {
+            responses[String(status)] = ["description": .string(refusalWords[status] ?? ""), "content": ["application/problem+json": ["schema": reference("Problem")]]]
+        }
+        operation["responses"] = .object(responses)
+        return .object(operation)
+    }
+
+    private static func response(_ answer: RouteAnswer) -> JSON {
+        if answer.isText { return ["description": "Done", "content": ["text/plain": ["schema": ["type": "string"]]]] }
+        guard let schema = answer.schema else { return ["description": "Done"] }
+        return ["description": "Done", "content": ["application/json": ["schema": schema]]]
+    }
+
+    private static let refusalWords = [
+        400: "The body cannot be read", 401: "The token is missing, not known, or over", 403: "The token may not do this", 404: "There is no such thing",
+        409: "It is not possible now", 413: "The body is too large", 422: "A value is not possible", 500: "It failed", 503: "Not now",
+    ]
+
+    // MARK: Schemas
+
+    static func reference(_ name: String) -> JSON { ["$ref": .string("#/components/schemas/\(name)")] }
+
+    private static let name: [String: JSON] = ["type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"]
+    private static let text: JSON = ["type": "string"]
+    private static let truth: JSON = ["type": "boolean"]
+    private static let moment: JSON = ["type": "string", "format": "date-time"]
+
+    private static func integer(_ range: ClosedRange<Int>) -> JSON {
+        var schema: [String: JSON] = ["type": "integer", "minimum": .number(range.lowerBound)]
+        if range.upperBound < Int.max { schema["maximum"] = .number(range.upperBound) }
+        return .object(schema)
+    }
+
+    private static let count = integer(0...Int.max)
+    private static let whole: JSON = ["type": "integer"]
+
+    private static func list(of items: JSON) -> JSON { ["type": "array", "items": items] }
+
+    /// An object of these members; those that may be absent are named.
+    private static func object(_ members: [String: JSON], optional: Set<String> = []) -> JSON {
+        ["type": "object", "properties": .object(members), "required": .array(members.keys.filter { !optional.contains($0) }.sorted().map { .string($0) })]
+    }
+
+    private static let lab: [String: JSON] = [
+        "name": text, "image": text, "vcpus": whole, "memory": whole, "size": whole, "leastReady": whole, "atOnce": whole, "graceSeconds": whole,
+        "airingSeconds": whole, "afterSession": ["type": "string", "enum": ["claim-again", "shut-down"]],
+    ]
+
+    static let schemas: [String: JSON] = [
+        "Problem": object(
+            [
+                "type": text, "title": text, "status": whole, "detail": text, "field": text, "value": text, "remedy": text, "retryAfterSeconds": count,
+            ], optional: ["field", "value", "remedy", "retryAfterSeconds"]),
+        "Description": ["type": "object"],
+        "Room": object([
+            "labs": list(of: reference("Lab")), "memory": object(["total": count, "forDesktops": count, "promised": count]),
+            "disk": object(["free": count, "total": count], optional: ["free", "total"]), "seatsPresent": count, "seats": count,
+            "troubles": list(of: text),
+        ], optional: ["memory"]),
+        "Lab": object(
+            lab.merging(["desktops": ["type": "object", "additionalProperties": count], "waiting": count]) { first, _ in first }),
+        "LabDraft": object(lab, optional: ["leastReady", "atOnce", "airingSeconds"]),
+        "LabChange": object(lab.filter { $0.key != "name" }, optional: Set(lab.keys)),
+        "Image": object([
+            "name": text, "image": text, "version": whole, "boot": ["type": "string", "enum": ["pv", "pvh"]], "user": text, "checksum": text,
+            "diskSize": count, "minimumMemory": count, "hasGuest": truth, "sharesIdentity": truth,
+        ]),
+        "ImageAdd": object(["folder": text]),
+        "ImageChange": object(["sharesIdentity": truth]),
+        "Operation": object(
+            [
+                "id": text, "kind": text, "state": ["type": "string", "enum": ["running", "done", "failed"]], "revision": count,
+                "progress": object(["done": count, "total": count]), "problem": reference("Problem"), "result": reference("Image"),
+            ], optional: ["progress", "problem", "result"]),
+        "Desktop": object(
+            [
+                "name": text, "lab": text,
+                "state": ["type": "string", "enum": ["empty", "preparing", "ready", "leased", "retiring", "quarantined"]], "step": text,
+                "session": whole, "generation": count, "vcpus": whole, "memory": whole, "hasOwnHardware": truth, "address": text, "since": moment,
+                "explanation": text,
+            ], optional: ["step", "session", "since", "explanation"]),
+        "DesktopChange": object(["vcpus": whole, "memory": whole, "asLab": truth, "preview": truth], optional: ["vcpus", "memory", "asLab", "preview"]),
+        "Consequences": object(["consequences": list(of: text)]),
+        "DesktopExplanation": object(
+            [
+                "desktop": reference("Desktop"), "meaning": text, "present": text, "deadline": moment, "next": text, "nextAt": moment, "cause": text,
+                "failure": object(
+                    ["count": count, "generation": count, "step": text, "cause": text, "console": list(of: text)], optional: ["step"]),
+                "remedies": list(of: text),
+            ], optional: ["present", "deadline", "nextAt", "cause", "failure"]),
+        "Seat": object(["id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text], optional: ["desktop"]),
+        "SeatAdd": object(["name": text, "lab": text]),
+        "SeatAdded": object(["word": text, "command": text, "expiresInSeconds": count]),
+        "SeatOrder": object(
+            ["order": ["type": "string", "enum": ["message", "identify", "restart", "shut-down"]], "text": text], optional: ["text"]),
+        "Session": object(
+            ["id": whole, "seat": text, "desktop": text, "began": moment, "ended": moment, "reason": text, "connected": truth],
+            optional: ["ended", "reason"]),
+    ]
+}
