@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # what is not set here, Scripts/test and its other parts set
-# The long run: three labs beside each other, since most of it is waiting. Each boots once the room of the one before it is filled, so that
-# none takes the other's work for its own slowness.
+# The long run. A lab in which nothing happens for two hours stands beside the others, of which there is one at a time: two that work are too much
+# for two processors.
 #
-#   long_run     runs them, counts their tests and writes Docs/Proof/LongRun.md
-#   long_run_end ends what an interrupted one left
+#   long_run [PART…]   runs them, counts their tests and writes Docs/Proof/LongRun-<part>.md for each
+#   long_run_end       ends what they left, however they ended
 
 declare -A long_run_skips=(
     [sudden-ends]='/(Setbacks|Standing)/'
@@ -16,59 +16,66 @@ declare -A long_run_names=(
     [standing]='Two hours without a pupil'
 )
 long_run_parts=(standing sudden-ends bad-days)
-long_run_pids=
+# The processes of the parts that were begun, by their names.
+declare -A long_run_pids=()
 
 long_run() {
-    local part pid status
-    local -A pids=()
+    local part
+    [ $# -gt 0 ] || set -- "${long_run_parts[@]}"
     export PUNNET_LONG=yes
-    for part in "${long_run_parts[@]}"; do
+    for part; do
         (
             export PUNNET_LAB=$work/lab-$part PUNNET_LONG_REPORT=$work/$part.md
             exec "$programs/punnetPackageTests.xctest" --testing-library swift-testing --filter '^XenLabTests\.' --skip "${long_run_skips[$part]}"
         ) >"$work/$part.log" 2>&1 &
-        pid=$!
-        pids[$part]=$pid
-        long_run_pids+=" $pid"
-        (tail -n +1 -F --pid "$pid" "$work/$part.log" 2>/dev/null | sed -u "s/^/$part: /") &
-        until grep -q 'figure: two desktops, from nothing to ready' "$work/$part.log" || ! kill -0 "$pid" 2>/dev/null; do sleep 1; done
+        long_run_pids[$part]=$!
+        (tail -n +1 -F --pid "$!" "$work/$part.log" 2>/dev/null | sed -u "s/^/$part: /") &
+        if [ "$part" = standing ] && [ $# -gt 1 ]; then
+            until grep -q 'figure: two desktops, from nothing to ready' "$work/$part.log" || ! kill -0 "${long_run_pids[$part]}" 2>/dev/null; do sleep 1; done
+        else
+            long_run_part_ended "$part"
+        fi
     done
-    for part in "${long_run_parts[@]}"; do
-        status=0
-        wait "${pids[$part]}" || status=$?
-        tally "$work/$part.log" "$status"
-    done
-    long_run_pids=
-    long_run_report >"$root/Docs/Proof/LongRun.md"
+    for part in "${!long_run_pids[@]}"; do long_run_part_ended "$part"; done
+}
+
+# Waits for the part, counts it, keeps its report and ends its lab.
+long_run_part_ended() {
+    local part=$1 status=0
+    wait "${long_run_pids[$part]}" || status=$?
+    tally "$work/$part.log" "$status"
+    long_run_report "$part" >"$root/Docs/Proof/LongRun-$part.md"
+    long_run_stop "$part"
+}
+
+long_run_stop() {
+    kill "${long_run_pids[$1]}" 2>/dev/null || true
+    "$scripts/xen-lab" stop --run "$work/lab-$1" --purge >/dev/null 2>&1 || true
+    unset "long_run_pids[$1]"
 }
 
 long_run_end() {
-    local pid part
-    for pid in $long_run_pids; do kill "$pid" 2>/dev/null || true; done
-    for part in "${long_run_parts[@]}"; do
-        [ -z "$long_run_pids" ] || "$scripts/xen-lab" stop --run "$work/lab-$part" --purge >/dev/null 2>&1 || true
-    done
+    local part
+    for part in "${!long_run_pids[@]}"; do long_run_stop "$part"; done
 }
 
 long_run_report() {
-    local part emulated='everything emulated (TCG)'
+    local part=$1 emulated='everything emulated (TCG)'
     if grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ]; then emulated=KVM; fi
     cat <<REPORT
-# The long run
+# The long run: ${long_run_names[$part]}
 
-What \`Scripts/test --long\` did and saw.
+What \`Scripts/test --long $part\` did and saw.
 
 | | |
 | --- | --- |
 | commit | $(git describe --always --dirty --abbrev=40) |
 | machine | $(nproc) processors ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r) |
-| three labs in it, at the same time | each 2 processors, 6 GiB, 2 of them dom0's; $emulated |
+| the lab in it | 2 processors, 6 GiB, 2 of them dom0's; $emulated |
 | it took | $((SECONDS / 60)) minutes |
 REPORT
-    for part in sudden-ends bad-days standing; do
-        printf '\n## %s\n\n' "${long_run_names[$part]}"
-        [ ! -e "$work/$part.md" ] || cat "$work/$part.md"
-        printf '\n%s\n' "$(grep -E 'Test run with [0-9]+ test' "$work/$part.log" | tail -n 1 | sed -E 's/^[^T]*//' || echo 'It did not end.')"
-        sed -nE 's/^.*✘.* Test ([A-Za-z]+\(.*\)) failed after.*/- \1 failed./p' "$work/$part.log"
-    done
+    echo
+    [ ! -e "$work/$part.md" ] || cat "$work/$part.md"
+    printf '\n%s\n' "$(grep -E 'Test run with [0-9]+ test' "$work/$part.log" | tail -n 1 | sed -E 's/^[^T]*//' || echo 'It did not end.')"
+    sed -nE 's/^.*✘.* Test ([A-Za-z]+\(.*\)) failed after.*/- \1 failed./p' "$work/$part.log"
 }

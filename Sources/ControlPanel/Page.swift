@@ -118,6 +118,24 @@ public struct Pages: Sendable {
     }
 }
 
+/// Names as people order them: `table-2` before `table-10`.
+struct NameOrder: Comparable {
+    private let word: Substring
+    private let number: Int
+    private let whole: String
+
+    init(_ name: String) {
+        let digits = name.reversed().prefix { $0.isASCII && $0.isNumber }.count
+        word = name.dropLast(digits)
+        number = Int(name.suffix(digits)) ?? 0
+        whole = name
+    }
+
+    static func < (left: Self, right: Self) -> Bool {
+        (left.word, left.number, left.whole) < (right.word, right.number, right.whole)
+    }
+}
+
 /// Times as the server's clock on the wall shows them.
 enum LocalTime {
     static func rfc3339(_ seconds: CalendarSeconds) -> String {

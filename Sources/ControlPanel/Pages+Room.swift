@@ -56,7 +56,7 @@ extension Pages {
     public func room(_ view: RoomView, for viewer: Viewer) -> String {
         let texts = viewer.texts
         let report = view.room.labs.first { $0.lab.name == view.lab } ?? view.room.labs.first
-        let seats = view.seats.filter { $0.lab == report?.lab.name }
+        let seats = view.seats.filter { $0.lab == report?.lab.name }.sorted { NameOrder($0.name) < NameOrder($1.name) }
         let desktops = view.desktops.filter { $0.lab == report?.lab.name }
         var fields: Fields = [
             "labs": view.room.labs.map { lab -> Fields in

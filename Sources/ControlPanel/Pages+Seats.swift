@@ -22,7 +22,7 @@ extension Pages {
             "seats", "seats", for: viewer,
             [
                 "isEmpty": seats.isEmpty, "canAdd": viewer.isAdministrator && !labs.isEmpty, "hasLabs": !labs.isEmpty,
-                "seats": seats.map { seat -> Fields in
+                "seats": seats.sorted { NameOrder($0.name) < NameOrder($1.name) }.map { seat -> Fields in
                     let state = SeatState(seat)
                     return [
                         "name": seat.name, "href": "/seats/\(seat.name)", "lab": seat.lab, "state": state.rawValue,

@@ -192,6 +192,11 @@ import Testing
         print("figure: the room's page of 200 desktops and 60 seats: \(took), the best of ten")
     }
 
+    @Test func namesStandAsPeopleOrderThem() {
+        let names = ["table-10", "table-2", "pi", "table-1", "pi-1", "9", "table-02"]
+        #expect(names.sorted { NameOrder($0) < NameOrder($1) } == ["9", "pi", "pi-1", "table-1", "table-02", "table-2", "table-10"])
+    }
+
     @Test func seatsWithoutAPlaceTakeTheFreeOnes() {
         var places = TablePlaces(taken: Set([TablePlace(column: 1, row: 1), TablePlace(column: 3, row: 1)].compactMap { $0 }))
         #expect(places.next() == TablePlace(column: 2, row: 1))

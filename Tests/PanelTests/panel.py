@@ -497,7 +497,7 @@ def signing_out_ends_it():
 
 def furnish():
     """A class at work: pupils who come and go, a second lab, and a desktop with hardware of its own. Gives the process of the seats."""
-    punnet("lab", "set", "room", "--memory", "1GiB", "--size", "26")
+    punnet("lab", "set", "room", "--memory", "1GiB", "--size", "32")
     punnet("lab", "create", "staff", "--image", "simulated-desktop", "--size", "4", "--memory", "2GiB", "--vcpus", "2")
     punnet("desktop", "set", "room-2", "--memory", "3GiB", "--vcpus", "2")
     until("the room is filled", lambda: sum(d["state"] == "ready" for d in punnet("desktop", "list", "--json")) >= 28, 300)
@@ -544,6 +544,9 @@ def picture(shown, file, width):
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
     time.sleep(0.2)
     shown.driver.save_screenshot(file)
+    # The next page is measured anew.
+    shown.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 500})
 
 
 try:

@@ -48,14 +48,14 @@ actor LongRun {
             + "quiet machine: a pool must be whole within \(seconds(XenLab.Survival.refill * Pace.factor)) of a sudden end, and within "
             + "\(seconds(XenLab.Survival.refillAfterPowerCut * Pace.factor)) of a power cut.\n"
         if !events.isEmpty {
-            text += "\n### Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"
+            text += "\n## Sudden ends\n\n| event | | pool whole again after |\n| --- | --- | --- |\n"
             for event in events { text += "| \(cell(event.what)) | \(cell(event.detail)) | \(event.whole) |\n" }
         }
         if !badDays.isEmpty {
-            text += "\n### Bad days\n\n| fault | state | message | recovery |\n| --- | --- | --- | --- |\n"
+            text += "\n## Bad days\n\n| fault | state | message | recovery |\n| --- | --- | --- | --- |\n"
             for day in badDays { text += "| \(cell(day.day)) | \(cell(day.state)) | \(cell(day.message)) | \(cell(day.recovery)) |\n" }
         }
-        if !remarks.isEmpty { text += "\n### What was seen\n\n" + remarks.map { "- \($0)\n" }.joined() }
+        if !remarks.isEmpty { text += "\n## What was seen\n\n" + remarks.map { "- \($0)\n" }.joined() }
         try? text.write(toFile: path, atomically: true, encoding: .utf8)
     }
 }
