@@ -63,7 +63,7 @@ let package = Package(
         .target(name: "ControlAPI", dependencies: []),
         .target(
             name: "ControlPanel",
-            dependencies: ["Broker", "ControlAPI", "DesktopModel", "DesktopStore", .product(name: "Mustache", package: "swift-mustache")], exclude: ["Files"]),
+            dependencies: ["Broker", "ControlAPI", "DesktopModel", "DesktopStore", "Identity", .product(name: "Mustache", package: "swift-mustache")], exclude: ["Files"]),
         .target(
             name: "ControlServer",
             dependencies: [

@@ -45,9 +45,13 @@ public final class PeopleRegistry: Sendable {
         return has
     }
 
-    /// Draws the code by which the first administrator is made, in the place of any before; nil where there is one already.
+    /// Draws the code by which the first administrator is made, in the place of any before; nil where there is one already, and then the console
+    /// shows none either: an older one may still stand there.
     public func drawCode() async throws(BrokerError) -> String? {
-        guard try await !hasPeople() else { return nil }
+        guard try await !hasPeople() else {
+            showCode(nil)
+            return nil
+        }
         let word = Word()
         code.withLock { $0 = (word.hash, .now + Self.codeLifetime) }
         showCode(word.text)
@@ -209,13 +213,7 @@ public final class PeopleRegistry: Sendable {
 
     private static func checkedName(_ untrusted: String) throws(BrokerError) -> String {
         let name = untrusted.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        let isHarmless = name.unicodeScalars.allSatisfy { scalar in
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: false
-            default: true
-            }
-        }
-        guard (1...40).contains(name.count), name.utf8.count <= 160, isHarmless else {
+        guard (1...40).contains(name.count), name.utf8.count <= 160, name.unicodeScalars.allSatisfy(\.isShown) else {
             throw .invalid(field: "name", value: String(name.prefix(40)), remedy: "use 1 to 40 letters, digits and spaces")
         }
         return name

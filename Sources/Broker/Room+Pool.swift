@@ -555,6 +555,7 @@ extension Room {
     mutating func labRemoved(_ id: LabID) {
         labs[id] = nil
         lines[id] = nil
+        turns[id] = nil
         for desktop in desktops.keys where desktops[desktop]?.lab == id { planAiring(of: desktop) }
         dropCheckpoints()
         capacity = nil

@@ -1,3 +1,5 @@
+import DesktopModel
+
 /// What an administrator or teacher has a seat do. A seat carries it out while its event stream is open; one that is off is never told later.
 public enum SeatOrder: Hashable, Sendable {
     /// Shows a text over whatever is on the screen, for a while.
@@ -15,7 +17,7 @@ public enum SeatOrder: Hashable, Sendable {
     /// - Throws: `invalid` where nothing is left to show, or too much.
     public init(message untrusted: String) throws(BrokerError) {
         let words = untrusted.split { $0.isWhitespace || $0.isNewline }.map { word in
-            String(String.UnicodeScalarView(word.unicodeScalars.filter(Self.isShown)))
+            String(String.UnicodeScalarView(word.unicodeScalars.filter(\.isShown)))
         }
         let text = words.filter { !$0.isEmpty }.joined(separator: " ")
         guard (1...Self.longestMessage).contains(text.count), text.utf8.count <= 4 * Self.longestMessage else {
@@ -23,13 +25,5 @@ public enum SeatOrder: Hashable, Sendable {
                 field: "message", value: String(text.prefix(40)), remedy: "write 1 to \(Self.longestMessage) characters")
         }
         self = .message(text)
-    }
-
-    /// Not what a terminal would obey, nor what turns a line's direction.
-    private static func isShown(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: false
-        default: true
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Broker
+import ControlAPI
 import DesktopModel
 import Foundation
 
@@ -91,7 +92,17 @@ public struct Pages: Sendable {
         }
         all["isSimulated"] = isSimulated
         all["version"] = version
-        return files.render(template, all)
+        return marked(files.render(template, all), viewer.refusal?.field)
+    }
+
+    /// The page with the field marked that was refused; where more than one form has a field of that name, none is.
+    private func marked(_ page: String, _ field: String?) -> String {
+        guard let field else { return page }
+        let fields = page.ranges(of: " name=\"\(field)\"")
+        guard fields.count == 1 else { return page }
+        var page = page
+        page.insert(contentsOf: " aria-invalid=\"true\" aria-errormessage=\"refused\"", at: fields[0].upperBound)
+        return page
     }
 
     // MARK: Words that many pages need
@@ -108,13 +119,10 @@ public struct Pages: Sendable {
         }
     }
 
-    /// `2026-03-02T08:15:00Z`
-    public static func rfc3339(_ seconds: CalendarSeconds) -> String { LocalTime.rfc3339(seconds) }
-
     /// Fields for a moment: for programs, and for people.
     func moment(_ name: String, _ seconds: CalendarSeconds?) -> Fields {
         guard let seconds else { return [name: NSNull(), name + "Text": NSNull()] }
-        return [name: LocalTime.rfc3339(seconds), name + "Text": LocalTime.text(seconds)]
+        return [name: Moment(seconds: seconds).description, name + "Text": LocalTime.text(seconds)]
     }
 }
 
@@ -138,10 +146,6 @@ struct NameOrder: Comparable {
 
 /// Times as the server's clock on the wall shows them.
 enum LocalTime {
-    static func rfc3339(_ seconds: CalendarSeconds) -> String {
-        Date(timeIntervalSince1970: TimeInterval(seconds)).formatted(.iso8601)
-    }
-
     /// `2026-03-02`
     static func day(_ seconds: CalendarSeconds) -> String {
         let then = parts(seconds)

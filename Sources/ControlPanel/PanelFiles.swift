@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Identity
 import Mustache
 
 /// What of the panel lies in files: templates, texts, style sheet, script and picture. Read once, when punnetd starts.
@@ -42,7 +43,7 @@ public struct PanelFiles: Sendable {
                 "panel.css": "text/css; charset=utf-8", "panel.js": "text/javascript; charset=utf-8", "favicon.svg": "image/svg+xml",
             ] {
                 let bytes = [UInt8](try Data(contentsOf: URL(filePath: "\(folder)/\(name)")))
-                statics[name] = Static(mediaType: mediaType, bytes: bytes, tag: Self.tag(of: bytes))
+                statics[name] = Static(mediaType: mediaType, bytes: bytes, tag: "\"" + Hex.text(of: Digest.sha256(bytes)) + "\"")
             }
             self.statics = statics
         } catch {
@@ -60,11 +61,4 @@ public struct PanelFiles: Sendable {
 
     /// The page as HTML.
     func render(_ template: String, _ fields: Fields) -> String { templates.render(fields, withTemplate: template) ?? "" }
-
-    /// 64 bits of FNV-1a.
-    private static func tag(of bytes: [UInt8]) -> String {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
-        return "\"" + String(hash, radix: 16) + "\""
-    }
 }

@@ -92,16 +92,7 @@ struct SeatRoutes: Sendable {
 
     private func events(_ request: Request, _ context: SeatContext) async throws -> Response {
         let seat = try context.knownSeat()
-        return stream.response(for: request) {
-            let events = await broker.events(of: seat)
-            let (frames, feed) = AsyncStream.makeStream(of: ServerSentEvent.self)
-            let task = Task {
-                for await event in events { feed.yield(try ServerSentEvent(event)) }
-                feed.finish()
-            }
-            feed.onTermination = { _ in task.cancel() }
-            return frames
-        }
+        return stream.response(for: request) { await broker.events(of: seat) } as: { try ServerSentEvent($0) }
     }
 }
 

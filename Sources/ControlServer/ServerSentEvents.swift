@@ -44,25 +44,34 @@ struct ServerSentEvent: Hashable, Sendable {
 struct EventStream: Sendable {
     /// How often a comment is sent while the stream is open.
     var keepAlive: Duration = .seconds(30)
+    /// How many frames wait for a slow reader; a reader that leaves more unread is let go of, and comes back to learn how things are.
+    var longestQueue = 16
 
-    /// An answer that goes on until the events end, the reader goes away, or the server stops.
-    func response(for request: Request, events: @escaping @Sendable () async -> AsyncStream<ServerSentEvent>) -> Response {
+    /// An answer that goes on until the events end, the reader goes away or reads too slowly, or the server stops.
+    func response<Event: Sendable>(
+        for request: Request, events: @escaping @Sendable () async -> AsyncStream<Event>,
+        as frame: @escaping @Sendable (Event) throws -> ServerSentEvent
+    ) -> Response {
         let body = ResponseBody { writer in
             try await request.body.consumeWithCancellationOnInboundClose { _ in
-                try await write(await events(), to: &writer)
+                try await write(await events(), as: frame, to: &writer)
             }
             try await writer.finish(nil)
         }
         return Response(status: .ok, headers: [.contentType: "text/event-stream"], body: body)
     }
 
-    private func write(_ events: AsyncStream<ServerSentEvent>, to writer: inout any ResponseBodyWriter) async throws {
-        let (frames, feed) = AsyncStream<ServerSentEvent>.makeStream()
+    private func write<Event: Sendable>(
+        _ events: AsyncStream<Event>, as frame: @escaping @Sendable (Event) throws -> ServerSentEvent, to writer: inout any ResponseBodyWriter
+    ) async throws {
+        let (frames, feed) = AsyncStream.makeStream(of: ServerSentEvent.self, bufferingPolicy: .bufferingOldest(longestQueue))
         feed.yield(.comment)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { feed.finish() }
-                for await event in events { feed.yield(event) }
+                for await event in events {
+                    guard case .enqueued = feed.yield(try frame(event)) else { break }
+                }
             }
             group.addTask {
                 while true {

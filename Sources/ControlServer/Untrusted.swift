@@ -107,15 +107,8 @@ enum Untrusted {
 
     /// A value from outside as an answer may repeat it: short, and without what a terminal would obey or what turns a line's direction.
     private static func shown(_ untrustedText: String) -> String {
-        let cut = untrustedText.unicodeScalars.prefix(64).map { isHarmless($0) ? Character($0) : "\u{fffd}" }
+        let cut = untrustedText.unicodeScalars.prefix(64).map { $0.isShown ? Character($0) : "\u{fffd}" }
         return String(cut) + (untrustedText.unicodeScalars.count > 64 ? "…" : "")
-    }
-
-    private static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator: false
-        default: true
-        }
     }
 }
 

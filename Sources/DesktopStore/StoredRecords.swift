@@ -93,6 +93,31 @@ public struct SessionRecord: Hashable, Sendable {
     public let reason: EndReason?
 }
 
+/// One line of the journal: who did what, and from where.
+public struct JournalEntry: Hashable, Sendable {
+    /// Counts up, without an end.
+    public let id: Int64
+    public let at: StoredSeconds
+    /// The person's name, or the account on the server.
+    public let who: String
+    /// The address that it came from.
+    public let origin: String
+    /// One word, such as `lab-change`.
+    public let action: String
+    /// What it was done to.
+    public let subject: String
+    public let detail: String
+}
+
+/// A token by which programs use the interface; itself it is not kept.
+public struct APITokenRecord: Hashable, Sendable {
+    public let id: Int64
+    public let name: String
+    /// Whether it may change things, and not only read.
+    public let mayChange: Bool
+    public let ends: StoredSeconds
+}
+
 /// One thing that changes in the room. Changes that belong together are applied together.
 public enum StoreChange: Hashable, Sendable {
     /// A desktop with a number that was never used.

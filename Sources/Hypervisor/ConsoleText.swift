@@ -1,3 +1,5 @@
+import DesktopModel
+
 /// What a guest wrote to its console, made fit to be shown and kept. A guest may write anything.
 public enum ConsoleText {
     /// The last lines, oldest first, without what commands a terminal and without empty ones; what is no UTF-8 is replaced.
@@ -50,11 +52,7 @@ public enum ConsoleText {
         private mutating func read(_ scalar: Unicode.Scalar, in before: Mode) {
             switch before {
             case .text:
-                switch scalar.properties.generalCategory {
-                case .control where scalar == "\t": line.append(" ")
-                case .control, .format, .surrogate, .privateUse, .unassigned: break
-                default: line.append(scalar)
-                }
+                if scalar == "\t" { line.append(" ") } else if scalar.isShown { line.append(scalar) }
             case .escape:
                 switch scalar {
                 case "[": mode = .sequence

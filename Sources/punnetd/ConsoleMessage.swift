@@ -1,9 +1,6 @@
 import Foundation
 import Logging
 
-/// Which version of Punnet this is.
-let punnetVersion = "0.1.0"
-
 /// What the server's console shows before somebody logs in there: how the panel is begun. agetty reads the file, through `/etc/issue.d`.
 struct ConsoleMessage: Sendable {
     private let path: String

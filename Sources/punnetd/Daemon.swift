@@ -13,6 +13,9 @@ import SimulatedHypervisor
 import SystemdNotify
 import XenHypervisor
 
+/// Which version of Punnet this is.
+let punnetVersion = "0.1.0"
+
 /// Something that the daemon needs from the start is not to be had.
 struct StartFailure: Error, CustomStringConvertible {
     let what: String

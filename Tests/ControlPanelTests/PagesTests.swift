@@ -190,6 +190,9 @@ import Testing
         let clock = ContinuousClock()
         let took = (1...10).map { _ in clock.measure { _ = pages.room(view, for: viewer) } }.min() ?? .zero
         print("figure: the room's page of 200 desktops and 60 seats: \(took), the best of ten")
+        let page = pages.room(view, for: viewer)
+        #expect((1...200).allSatisfy { page.contains("href=\"/desktops/room-\($0)\"") })
+        #expect((1...60).allSatisfy { page.contains("href=\"/seats/pi-\($0)\"") })
     }
 
     @Test func namesStandAsPeopleOrderThem() {

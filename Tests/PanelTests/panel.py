@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -201,6 +202,40 @@ until("punnetd answers", lambda: subprocess.run(
 browser = Browser()
 seats = {}
 password = "correct horse battery"
+
+
+def pictured():
+    """Browsers of both languages and widths, one after the other, each with its width and the end of its pictures' names."""
+    for language in ["en", "ko"]:
+        for width in [360, 1440]:
+            shown = Browser(language, width)
+            try:
+                size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+                shown.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+                yield shown, width, f"{language}-{width}.png"
+            finally:
+                shown.close()
+
+
+def picture(shown, file, width):
+    height = min(2400, max(740, shown.driver.execute_script("return document.documentElement.scrollHeight")))
+    shown.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+    time.sleep(0.2)
+    shown.driver.save_screenshot(file)
+    # The next page is measured anew.
+    shown.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 500})
+
+
+if given.pictures:
+    os.makedirs(given.pictures, exist_ok=True)
+    for former in os.listdir(given.pictures):
+        if former.endswith(".png"):
+            os.remove(f"{given.pictures}/{former}")
+    for shown, width, end in pictured():
+        shown.open("/first-start")
+        picture(shown, f"{given.pictures}/first-start-{end}", width)
 
 
 @fact
@@ -487,6 +522,25 @@ def a_page_that_stays_open_does_not_grow():
 
 
 @fact
+def a_page_goes_on_after_punnetd_was_killed():
+    browser.open("/")
+    page = browser.find("html").id
+    with open(f"{given.room}/punnetd.pid") as file:
+        os.kill(int(file.read()), signal.SIGKILL)
+    until("the page says that it does not follow the room", lambda: browser.find("[data-not-live]").is_displayed())
+    with open(f"{given.room}/punnetd.log", "a") as log:
+        again = subprocess.Popen(
+            [f"{given.programs}/punnetd", "--config", f"{given.room}/punnet.yaml"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True)
+    with open(f"{given.room}/punnetd.pid", "w") as file:
+        file.write(str(again.pid))
+    until("it follows the room again", lambda: not browser.find("[data-not-live]").is_displayed(), 60)
+    until("all are ready again", lambda: len(browser.all("main .desktop.state-ready")) >= 6, 120)
+    assert browser.find("html").id == page, "without a reload"
+    browser.complaints()
+
+
+@fact
 def signing_out_ends_it():
     browser.open("/")
     browser.press("form[action='/sign-out'] button")
@@ -510,43 +564,20 @@ def furnish():
 
 def take_pictures(folder):
     """Every page, in both languages and two widths; the room in the dark as well."""
-    os.makedirs(folder, exist_ok=True)
-    for former in os.listdir(folder):
-        if former.endswith(".png"):
-            os.remove(f"{folder}/{former}")
-    for language in ["en", "ko"]:
-        for width in [360, 1440]:
-            shown = Browser(language, width)
-            try:
-                size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-                shown.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-                shown.open("/sign-in")
-                picture(shown, f"{folder}/sign-in-{language}-{width}.png", width)
-                shown.fill("name", "Ada")
-                shown.fill("password", password)
-                shown.press("main form button[type=submit]")
-                for path in pages[:-1]:
-                    shown.open(path)
-                    name = re.sub("[^a-z0-9]+", "-", path).strip("-") or "room"
-                    picture(shown, f"{folder}/{name}-{language}-{width}.png", width)
-                if width == 1440:
-                    shown.driver.execute_cdp_cmd(
-                        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
-                    shown.open("/")
-                    picture(shown, f"{folder}/room-dark-{language}-{width}.png", width)
-            finally:
-                shown.close()
-
-
-def picture(shown, file, width):
-    height = min(2400, max(740, shown.driver.execute_script("return document.documentElement.scrollHeight")))
-    shown.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
-    time.sleep(0.2)
-    shown.driver.save_screenshot(file)
-    # The next page is measured anew.
-    shown.driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 700, "deviceScaleFactor": 1, "mobile": width < 500})
+    for shown, width, end in pictured():
+        shown.open("/sign-in")
+        picture(shown, f"{folder}/sign-in-{end}", width)
+        shown.fill("name", "Ada")
+        shown.fill("password", password)
+        shown.press("main form button[type=submit]")
+        for path in pages[:-1]:
+            shown.open(path)
+            name = re.sub("[^a-z0-9]+", "-", path).strip("-") or "room"
+            picture(shown, f"{folder}/{name}-{end}", width)
+        if width == 1440:
+            shown.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+            shown.open("/")
+            picture(shown, f"{folder}/room-dark-{end}", width)
 
 
 try:

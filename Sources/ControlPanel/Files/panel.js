@@ -12,18 +12,23 @@ const live = {
   begin() {
     const address = document.body.dataset.liveEvents;
     if (!address || !document.querySelector("[data-live]")) return;
-    const events = new EventSource(address);
-    const mark = document.querySelector("[data-not-live]");
-    events.addEventListener("open", () => { mark.hidden = true; this.want(); });
-    events.addEventListener("error", () => {
-      mark.hidden = false;
-      // A stream that was refused is not tried again by the browser: the sign-in has ended, or the server begins anew.
-      if (events.readyState === EventSource.CLOSED) setTimeout(() => this.want(), 3000);
-    });
-    events.addEventListener("changed", () => this.want());
+    this.listen(address);
     document.addEventListener("pointerdown", () => { this.isPointerDown = true; });
     document.addEventListener("pointerup", () => { this.isPointerDown = false; if (this.wanted) this.want(); });
-    window.addEventListener("pagehide", () => events.close());
+    window.addEventListener("pagehide", () => this.events.close());
+  },
+
+  // The browser tries a stream again that broke off, and not one that was refused: the sign-in has ended, which the page's own fetch finds, or the
+  // server begins anew.
+  listen(address) {
+    const mark = document.querySelector("[data-not-live]");
+    const events = this.events = new EventSource(address);
+    events.addEventListener("open", () => { mark.hidden = true; this.want(); });
+    events.addEventListener("changed", () => this.want());
+    events.addEventListener("error", () => {
+      mark.hidden = false;
+      if (events.readyState === EventSource.CLOSED) setTimeout(() => { this.want(); this.listen(address); }, 3000);
+    });
   },
 
   want() {

@@ -4,6 +4,7 @@ import ControlPanel
 import DesktopModel
 import HTTPTypes
 import Hummingbird
+import ServiceLifecycle
 
 /// Numbers and amounts that somebody typed into a form.
 enum PanelField {
@@ -142,7 +143,7 @@ extension PanelRoutes {
     func deleteLab(_ visit: Visit) async throws -> PanelAnswer {
         let lab = try await lab(visit)
         do {
-            try await administration.deleteLab(lab.lab.name)
+            try await cancelWhenGracefulShutdown { try await administration.deleteLab(lab.lab.name) }
         } catch {
             return .page(try await page(of: lab, LabForm(lab), visit, visit.viewer(try refusal(error, visit))), status: .conflict)
         }

@@ -80,7 +80,7 @@ extension PanelRoutes {
         }
         guard let person = try await people.person(named: name, password: visit.form.raw("password")) else {
             visit.logger.notice("sign-in refused", metadata: ["address": "\(visit.peer)"])
-            await note(visit, "sign-in-failed", String(name.prefix(40)), by: "")
+            if failuresNoted.take(visit.peer) == nil { await note(visit, "sign-in-failed", String(name.prefix(40)), by: "") }
             return refused(visit.texts("error.wrongPassword"), .unprocessableContent)
         }
         attempts.giveBack(visit.peer)
@@ -93,7 +93,7 @@ extension PanelRoutes {
         if let former = visit.token { try await people.signOut(former) }
         let token = try await people.signIn(person)
         var response = Self.redirect(to: path)
-        response.headers[values: .setCookie] = [PanelCookie.set(PanelCookie.token, token.text)]
+        response.setCookie(PanelCookie.cookie(PanelCookie.token, token.text))
         return .whole(response)
     }
 
@@ -111,7 +111,7 @@ extension PanelRoutes {
 
     private static func gone() -> PanelAnswer {
         var response = redirect(to: "/sign-in")
-        response.headers[values: .setCookie] = [PanelCookie.set(PanelCookie.token, "", seconds: 0)]
+        response.setCookie(PanelCookie.cookie(PanelCookie.token, "", seconds: 0))
         return .whole(response)
     }
 
@@ -121,7 +121,7 @@ extension PanelRoutes {
         let token = Token()
         let viewer = Viewer(person: nil, texts: visit.texts, csrf: Visit.csrf(of: token), path: visit.request.uri.path)
         var response = Self.page(page(viewer))
-        response.headers[values: .setCookie] = [PanelCookie.set(PanelCookie.token, token.text)]
+        response.setCookie(PanelCookie.cookie(PanelCookie.token, token.text))
         return .whole(response)
     }
 

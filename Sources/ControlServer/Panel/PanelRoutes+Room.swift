@@ -66,13 +66,20 @@ extension PanelRoutes {
 
     // MARK: Sessions
 
-    /// The sessions that the visitor may see, the newest first: a teacher those on desktops of their labs.
+    /// The sessions that the visitor may see, the newest first and at most `limit`: a teacher those on desktops of their labs.
     private func watchedSessions(_ visit: Visit, limit: Int) async throws -> [SessionReport] {
-        let before = Int64(visit.form["before"]).map(SessionID.init(rawValue:))
-        let all = try await administration.sessions(all: true, before: before, limit: limit)
-        guard !visit.isAdministrator else { return all }
+        var before = Int64(visit.form["before"]).map(SessionID.init(rawValue:))
+        guard !visit.isAdministrator else { return try await administration.sessions(all: true, before: before, limit: limit) }
         let desktops = try await watchedDesktops(visit)
-        return all.filter { desktops.contains($0.desktop) }
+        var watched: [SessionReport] = []
+        let step = 1000
+        while watched.count < limit {
+            let some = try await administration.sessions(all: true, before: before, limit: step)
+            watched += some.filter { desktops.contains($0.desktop) }
+            guard some.count == step, let last = some.last else { break }
+            before = last.id
+        }
+        return Array(watched.prefix(limit))
     }
 
     private func watchedDesktops(_ visit: Visit) async throws -> Set<String> {
@@ -96,7 +103,8 @@ extension PanelRoutes {
         var text = "session,seat,desktop,began,ended,reason\r\n"
         for session in try await watchedSessions(visit, limit: 10_000) {
             let cells = [
-                "\(session.id)", session.seat, session.desktop, Pages.rfc3339(session.began), session.ended.map(Pages.rfc3339) ?? "",
+                "\(session.id)", session.seat, session.desktop, Moment(seconds: session.began).description,
+                session.ended.map { Moment(seconds: $0).description } ?? "",
                 session.reason?.rawValue ?? "",
             ]
             text += cells.map(CSV.cell).joined(separator: ",") + "\r\n"

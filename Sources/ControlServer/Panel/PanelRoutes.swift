@@ -36,6 +36,8 @@ struct PanelRoutes: Sendable {
     let certificateFingerprint: String
     /// Wrong passwords and codes: of one address, so that nobody can lock another out.
     var attempts = Attempts(inAll: nil)
+    /// Refused sign-ins that the journal takes in: a flood of them fills no disk.
+    var failuresNoted = Attempts(inAll: .init(burst: 60, refill: .seconds(60)))
     var stream = EventStream()
 
     /// All of the panel. What is not signed in, or may not, gets no further than this.
@@ -127,12 +129,12 @@ struct PanelRoutes: Sendable {
     }
 
     private func visit(_ request: Request, _ context: PanelContext) async throws -> Visit {
-        let token = PanelCookie.value(PanelCookie.token, of: request).flatMap(Token.init(untrusted:))
+        let token = request.cookies[PanelCookie.token].flatMap { Token(untrusted: $0.value) }
         // What the page fetches by itself does not keep a sign-in from ending.
         let isUse = request.headers[.live] == nil
         var person: Person?
         if let token { person = try await people.person(signedInWith: token, isUse: isUse) }
-        let chosen = PanelCookie.value(PanelCookie.language, of: request).flatMap(Language.init(rawValue:))
+        let chosen = request.cookies[PanelCookie.language].flatMap { Language(rawValue: $0.value) }
         let language = chosen ?? Language(acceptedBy: request.headers[.acceptLanguage])
         var form = Form(untrustedText: request.uri.query ?? "")
         if request.method == .post {
@@ -216,13 +218,13 @@ struct PanelRoutes: Sendable {
                 }
                 feed.onTermination = { _ in task.cancel() }
                 return events
-            })
+            } as: { $0 })
     }
 
     private func chooseLanguage(_ visit: Visit) -> PanelAnswer {
         guard let language = Language(rawValue: visit.form["to"]) else { return .redirect("/") }
         var response = Self.redirect(to: Self.ownPath(visit.form["back"]))
-        response.headers[values: .setCookie] = [PanelCookie.set(PanelCookie.language, language.rawValue, seconds: 365 * 86_400)]
+        response.setCookie(PanelCookie.cookie(PanelCookie.language, language.rawValue, seconds: 365 * 86_400))
         return .whole(response)
     }
 
@@ -248,7 +250,7 @@ private struct PanelProblemMiddleware: RouterMiddleware {
             throw error
         } catch {
             let problem = Problem(failure: error, audience: .administrator, logger: context.logger)
-            let chosen = PanelCookie.value(PanelCookie.language, of: request).flatMap(Language.init(rawValue:))
+            let chosen = request.cookies[PanelCookie.language].flatMap { Language(rawValue: $0.value) }
             let texts = routes.pages.files.texts(chosen ?? Language(acceptedBy: request.headers[.acceptLanguage]))
             let viewer = Viewer(person: nil, texts: texts, csrf: "", path: "/")
             let text = problem.status == 404 && problem.kind == "no-such-address" ? texts("error.notFound") : problem.detail

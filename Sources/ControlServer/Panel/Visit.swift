@@ -17,7 +17,7 @@ struct PanelContext: RequestContext {
 }
 
 /// Who may use a route of the panel.
-enum PanelAccess: String, Sendable, CaseIterable {
+enum PanelAccess: Sendable {
     case anyone
     /// Who signed in; a teacher sees what belongs to their labs.
     case signedIn
@@ -70,19 +70,8 @@ enum PanelCookie {
     static let token = "__Host-punnet"
     static let language = "__Host-punnet-language"
 
-    /// Until the browser is closed; a sign-in ends by itself before.
-    static func set(_ name: String, _ value: String, isReadByNobody: Bool = true, seconds: Int? = nil) -> String {
-        "\(name)=\(value); Path=/; Secure; SameSite=Lax" + (isReadByNobody ? "; HttpOnly" : "") + (seconds.map { "; Max-Age=\($0)" } ?? "")
-    }
-
-    /// The value of a cookie in a request's header.
-    static func value(_ name: String, of request: Request) -> String? {
-        for header in request.headers[values: .cookie] {
-            for pair in header.split(separator: ";") {
-                let parts = pair.drop(while: \.isWhitespace).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                if parts.count == 2, parts[0] == name { return String(parts[1]) }
-            }
-        }
-        return nil
+    /// Until the browser is closed, where no seconds are named; a sign-in ends by itself before. No script reads it.
+    static func cookie(_ name: String, _ value: String, seconds: Int? = nil) -> Cookie {
+        Cookie(name: name, value: value, maxAge: seconds, path: "/", secure: true, httpOnly: true, sameSite: .lax)
     }
 }
