@@ -34,21 +34,28 @@ public final class Administration: Sendable {
 
     // MARK: Images
 
-    public func images() async throws(BrokerError) -> [ImageVersion] {
-        await broker.room.images.values.sorted { ($0.image, $0.version) < ($1.image, $1.version) }
+    /// All versions of all images, by name and version.
+    public func images() async throws(BrokerError) -> [ImageReport] { await broker.room.imageReports() }
+
+    /// One version of an image, by `<image>-<version>`, or `<image>` for its newest.
+    public func image(_ name: String) async throws(BrokerError) -> ImageReport {
+        let room = await broker.room
+        let id = try room.image(named: name).id
+        guard let report = room.imageReports().first(where: { $0.version.id == id }) else { throw .unknownImage(name) }
+        return report
     }
 
     /// Takes in the image that the folder holds, as the next version of its name. Minutes; progress in bytes copied and in all.
     public func addImage(
         folder untrusted: String, progress: @escaping @Sendable (ByteCount, ByteCount) -> Void
-    ) async throws(BrokerError) -> ImageVersion {
+    ) async throws(BrokerError) -> ImageReport {
         let folder = try ImageFolder(untrustedPath: untrusted)
         guard await imports.begin(folder.name) else {
             throw .inUse(kind: "image", name: folder.name, by: "another import of it; wait until it is done")
         }
         let result = await Result { () async throws(BrokerError) in try await self.takeIn(folder, progress) }
         await imports.end(folder.name)
-        return try result.get()
+        return try await image(try result.get().name)
     }
 
     private func takeIn(
@@ -75,20 +82,59 @@ public final class Administration: Sendable {
         return image
     }
 
-    /// Accepts that all desktops of an image have one identity, so that they are restored though it lacks the package punnet-guest; or refuses it
-    /// again, which is so for desktops made from then on.
-    public func changeImage(_ name: String, sharesIdentity: Bool) async throws(BrokerError) -> ImageVersion {
+    /// Changes what is noted of an image, or whether all of its desktops may have one identity, so that they are restored though it lacks the package
+    /// punnet-guest; that is so for desktops made from then on.
+    public func changeImage(_ name: String, _ change: ImageChange) async throws(BrokerError) -> ImageReport {
         try await inTurn { () async throws(BrokerError) in
             var image = try await self.broker.room.image(named: name)
-            guard !image.hasGuest || !sharesIdentity else {
-                throw .invalid(
-                    field: "shared identity", value: name, remedy: "leave it: each of its desktops has an identity of its own, by its package punnet-guest")
+            if let sharesIdentity = change.sharesIdentity {
+                guard !image.hasGuest || !sharesIdentity else {
+                    throw .invalid(
+                        field: "shared identity", value: name, remedy: "leave it: each of its desktops has an identity of its own, by its package punnet-guest")
+                }
+                image.sharesIdentity = sharesIdentity
             }
-            image.sharesIdentity = sharesIdentity
+            if let notes = change.notes { image.notes = try Self.checkedNotes(notes) }
             let changed = image
-            try await stored { () async throws(StoreError) in try await self.store.setSharedIdentity(of: changed.id, to: sharesIdentity) }
+            try await stored { () async throws(StoreError) in try await self.store.updateImage(changed) }
             await self.broker.deliver(.imageIs(changed))
-            return changed
+            return try await self.image(changed.name)
+        }
+    }
+
+    /// The most characters of an image's notes.
+    public static let longestNotes = 500
+
+    /// Lines that a screen can show.
+    private static func checkedNotes(_ untrusted: String) throws(BrokerError) -> String {
+        let lines = untrusted.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map { line in
+            String(String.UnicodeScalarView(line.unicodeScalars.filter(\.isShown)))
+        }
+        let notes = lines.joined(separator: "\n")
+        guard notes.count <= longestNotes, notes.utf8.count <= 4 * longestNotes else {
+            throw .invalid(field: "notes", value: String(notes.prefix(40)), remedy: "write at most \(longestNotes) characters")
+        }
+        return notes
+    }
+
+    /// Deletes a version of an image with its files. Refused while something needs it. Where that fails half way it is there still, and can be
+    /// deleted again.
+    public func deleteImage(_ name: String) async throws(BrokerError) {
+        try await inTurn { () async throws(BrokerError) in
+            let room = await self.broker.room
+            let image = try room.image(named: name)
+            try room.checkIsUnused(image)
+            // From here on nothing of it is begun.
+            await self.broker.deliver(.imageRemoved(image.id))
+            await self.broker.recordsWritten()
+            do {
+                try await self.broker.disks.removeImage(image.image, version: image.version)
+                try await self.store.removeImage(image.id)
+            } catch {
+                await self.broker.deliver(.imageIs(image))
+                throw .hypervisor("image '\(image.name)' was not deleted: \(error)")
+            }
+            await self.broker.tellOfChange()
         }
     }
 
@@ -113,13 +159,12 @@ public final class Administration: Sendable {
         let image = try room.image(named: draft.image)
         let checked = Lab(
             id: LabID(rawValue: 0), name: name, image: image.id, profile: Profile(vcpus: draft.vcpus, memory: draft.memory), size: draft.size,
-            leastReady: draft.leastReady, atOnce: draft.atOnce, grace: draft.grace, airing: draft.airing, afterSession: draft.afterSession)
+            leastReady: draft.leastReady, atOnce: draft.atOnce, grace: draft.grace, airing: draft.airing, afterSession: draft.afterSession,
+            longest: draft.longest, idle: draft.idle, warning: draft.warning)
         try room.check(checked, image)
         let lab: Lab
         do {
-            lab = try await store.addLab(
-                name: name, image: image.id, profile: checked.profile, size: checked.size, leastReady: checked.leastReady,
-                atOnce: checked.atOnce, grace: checked.grace, airing: checked.airing, afterSession: checked.afterSession)
+            lab = try await store.addLab(checked)
         } catch {
             throw broker.taken(error, "lab", name)
         }
@@ -209,9 +254,31 @@ public final class Administration: Sendable {
         }
     }
 
-    /// Has a desktop made anew; a session on it ends.
+    /// Has a desktop made anew; a session on it ends. Refused for one that is in quarantine by hand.
     public func remakeDesktop(_ name: String) async throws(BrokerError) {
-        await broker.deliver(.remake(try await broker.room.desktop(named: name).id))
+        let desktop = try await broker.room.desktop(named: name)
+        guard !desktop.isSetAside else {
+            throw .inUse(kind: "desktop", name: name, by: "an administrator, who has put it in quarantine; 'punnet desktop release \(name)' ends that")
+        }
+        await broker.deliver(.remake(desktop.id))
+    }
+
+    /// Puts a desktop in quarantine: it is thrown away, one that somebody works at when that is over, and nobody is given it until it is released.
+    public func quarantineDesktop(_ name: String) async throws(BrokerError) { try await setAside(name, true) }
+
+    /// Ends a quarantine: the desktop is made anew. One that failed by itself is tried again at once.
+    public func releaseDesktop(_ name: String) async throws(BrokerError) { try await setAside(name, false) }
+
+    private func setAside(_ name: String, _ isSetAside: Bool) async throws(BrokerError) {
+        try await inTurn { () async throws(BrokerError) in
+            let desktop = try await self.broker.room.desktop(named: name)
+            guard desktop.isSetAside != isSetAside else {
+                if !isSetAside, case .quarantined = desktop.state { await self.broker.deliver(.remake(desktop.id)) }
+                return
+            }
+            try await stored { () async throws(StoreError) in try await self.store.setAside(desktop.id, isSetAside) }
+            await self.broker.deliver(.setAside(desktop.id, isSetAside))
+        }
     }
 
     /// Open sessions, newest first; with `all` the ended ones too, those before one where it is named, at most `limit`.

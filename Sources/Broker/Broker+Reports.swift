@@ -36,8 +36,8 @@ extension Broker {
 
     private func report(of desktop: Desktop) -> DesktopReport {
         DesktopReport(
-            name: desktop.name, lab: room.labs[desktop.lab]?.name ?? "", state: desktop.state, generation: desktop.generation,
-            profile: room.profile(for: desktop) ?? Profile(vcpus: 0, memory: .zero), hasOwnProfile: desktop.ownProfile != nil,
+            name: desktop.name, lab: room.labs[desktop.lab]?.name ?? "", state: desktop.toldState, generation: desktop.generation,
+            profile: room.profile(for: desktop) ?? Profile(vcpus: 0, memory: .zero), hasOwnProfile: desktop.ownProfile != nil, isSetAside: desktop.isSetAside,
             address: room.addresses.addresses(of: desktop.place)?.address.description ?? "", since: room.works[desktop.id]?.since.map(calendar),
             explanation: room.note(on: desktop))
     }
@@ -47,7 +47,7 @@ extension Broker {
         let desktop = try room.desktop(named: name)
         let told = room.explanation(of: desktop)
         var cause: String?
-        if case .quarantined(let why, _) = desktop.state { cause = why }
+        if case .quarantined(let why, _) = desktop.toldState { cause = why }
         return DesktopExplanation(
             desktop: report(of: desktop), meaning: told.meaning, present: told.present, deadline: told.deadline.map(calendar), next: told.next,
             nextAt: told.nextAt.map(calendar), done: (room.works[desktop.id]?.done ?? []).map { MakingStep(word: $0.deed, took: $0.took) }, cause: cause, failure: desktop.failure, remedies: told.remedies)

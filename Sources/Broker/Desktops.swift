@@ -30,6 +30,7 @@ struct Desktops: Sequence, Sendable {
     private var byID: [DesktopID: Desktop] = [:]
     /// How many there are of each kind that there is.
     private(set) var kinds: [Kind: Int] = [:]
+    /// Those that hold nothing and may be made.
     private(set) var empty: Set<DesktopID> = []
     /// Those that are being made or removed.
     private(set) var underWay: Set<DesktopID> = []
@@ -47,7 +48,7 @@ struct Desktops: Sequence, Sendable {
     /// The ready desktops of a lab, by number.
     func ready(in lab: LabID) -> [Ready] { ready[lab, default: []] }
 
-    /// How many desktops of a lab are leased or in quarantine, so that nobody can be given them soon.
+    /// How many desktops of a lab are leased or in quarantine, by hand or not, so that nobody can be given them soon.
     func busy(in lab: LabID) -> Int { busy[lab, default: 0] }
 
     /// How many desktops a lab has.
@@ -58,7 +59,9 @@ struct Desktops: Sequence, Sendable {
         set {
             let former = byID[id]
             byID[id] = newValue
-            if let former, let newValue, former.state == newValue.state, Kind(former) == Kind(newValue) { return }
+            if let former, let newValue, former.state == newValue.state, former.isSetAside == newValue.isSetAside, Kind(former) == Kind(newValue) {
+                return
+            }
             if let former { leave(former) }
             if let newValue { enter(newValue) }
         }
@@ -68,6 +71,7 @@ struct Desktops: Sequence, Sendable {
         let kind = Kind(desktop)
         kinds[kind] = kinds[kind].flatMap { $0 == 1 ? nil : $0 - 1 }
         switch desktop.state {
+        case .empty where desktop.isSetAside: busy[desktop.lab, default: 0] -= 1
         case .empty: empty.remove(desktop.id)
         case .preparing, .retiring: underWay.remove(desktop.id)
         case .ready:
@@ -83,6 +87,7 @@ struct Desktops: Sequence, Sendable {
     private mutating func enter(_ desktop: Desktop) {
         kinds[Kind(desktop), default: 0] += 1
         switch desktop.state {
+        case .empty where desktop.isSetAside: busy[desktop.lab, default: 0] += 1
         case .empty: empty.insert(desktop.id)
         case .preparing, .retiring: underWay.insert(desktop.id)
         case .ready:

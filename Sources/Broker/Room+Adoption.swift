@@ -68,7 +68,7 @@ extension Room {
         let overlayIsThere = overlays.contains(OverlayName(desktop: desktop.id, generation: desktop.generation))
         switch desktop.state {
         case .ready:
-            guard domain?.activity == .paused, overlayIsThere, desktop.fingerprint != nil else {
+            guard domain?.activity == .paused, overlayIsThere, desktop.fingerprint != nil, !desktop.isSetAside else {
                 retire(desktop.id, [])
                 return false
             }
@@ -92,6 +92,7 @@ extension Room {
                 effects.append(.unpause(id, domain.uuid))
             } else {
                 serve(desktop.id)
+                planLimit(of: id)
             }
             return true
         case .preparing, .quarantined(_, holding: true):

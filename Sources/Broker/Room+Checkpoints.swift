@@ -122,7 +122,7 @@ extension Room {
         return [.checkpointChanged(checkpoint)]
     }
 
-    private func imageName(_ id: ImageVersionID) -> String { images[id].map { "\($0.image)-\($0.version)" } ?? "\(id)" }
+    private func imageName(_ id: ImageVersionID) -> String { images[id]?.name ?? "\(id)" }
 
     /// What is to be said of checkpoints that failed and that a lab would want, in plain words.
     var failedCheckpoints: [String] {

@@ -34,6 +34,7 @@ extension Room {
     /// Why a desktop is not ready and what happens next, for one line of a list; nil where its state says it all.
     func note(on desktop: Desktop) -> String? {
         switch desktop.state {
+        case .leased where desktop.isSetAside: return "it goes into quarantine when its session ends"
         case .ready, .leased: return nil
         case .quarantined(let cause, _):
             guard let retryAt = works[desktop.id]?.retryAt else { return cause }
@@ -46,6 +47,7 @@ extension Room {
 
     func explanation(of desktop: Desktop) -> Explanation {
         switch desktop.state {
+        case .empty where desktop.isSetAside: ofSetAside(desktop)
         case .empty: ofEmpty(desktop)
         case .preparing(let step): ofPreparing(desktop, at: step)
         case .ready:
@@ -58,6 +60,13 @@ extension Room {
         case .retiring: ofRetiring(desktop)
         case .quarantined(_, let holding): ofQuarantined(desktop, holding)
         }
+    }
+
+    private func ofSetAside(_ desktop: Desktop) -> Explanation {
+        Explanation(
+            meaning: "An administrator has put it in quarantine. Nothing is left of it, and it takes nothing of the server",
+            present: "it is in quarantine until an administrator releases it", next: "it is made anew once it is released",
+            remedies: ["'punnet desktop release \(desktop.name)' has it made anew"])
     }
 
     private func ofEmpty(_ desktop: Desktop) -> Explanation {
@@ -120,7 +129,13 @@ extension Room {
         let seat = session.flatMap { seats[$0.session.seat]?.name }.map { " of seat '\($0)'" } ?? ""
         var told = Explanation(
             meaning: "It belongs to session \(id)\(seat)", deadline: session?.deadline,
-            next: "when the session ends it is thrown away and made anew", remedies: ["'punnet session end \(id)' ends its session"])
+            next: desktop.isSetAside
+                ? "when the session ends it is thrown away, and stays in quarantine until an administrator releases it"
+                : "when the session ends it is thrown away and made anew", remedies: ["'punnet session end \(id)' ends its session"])
+        if let end = session.flatMap({ timeLimit(of: $0) }) {
+            told.next = "the session ends, since it has lasted as long as its lab allows; then its desktop is thrown away and made anew"
+            told.nextAt = end
+        }
         switch session?.phase {
         case .committing, .unpausing: told.present = "it is being handed out"
         case .handedOut where session?.links.isEmpty == true:
@@ -138,7 +153,8 @@ extension Room {
         if labs[desktop.lab] == nil || desktops.count(in: desktop.lab) > labs[desktop.lab].map(wanted(in:)) ?? 0 {
             told.next = "it is made anew where its lab still wants it, and forgotten otherwise"
         }
-        if let failure = desktop.failure, failure.generation == desktop.generation {
+        if desktop.isSetAside { told.next = "it stays in quarantine until an administrator releases it" }
+        if let failure = desktop.failure, failure.generation == desktop.generation, !desktop.isSetAside {
             told.present = "its making failed: \(failure.cause)"
             told.next = "it is made anew, \(pause(after: failure).text) after all of it is removed"
         }

@@ -46,7 +46,8 @@ extension Room {
 
     /// Takes back what a lab has beyond what it is to have now; never a leased desktop, which goes when its session ends. What is being removed
     /// already counts, since it is not made anew while there is a surplus, and so does what could not be removed, which is tried again at its own
-    /// time. First goes what nobody could be given now, last what has hardware of its own.
+    /// time. First goes what nobody could be given now, last what has hardware of its own or is in
+    /// quarantine by hand.
     private mutating func removeSurplus(in lab: Lab) {
         let wanted = wanted(in: lab)
         guard desktops.count(in: lab.id) > wanted else { return }
@@ -95,7 +96,7 @@ extension Room {
 
     /// The lowest goes first where a lab has too many.
     private func surplusRank(_ desktop: Desktop) -> (Int, Int, Int) {
-        (desktop.ownProfile == nil ? 0 : 1, desktop.state == .ready ? 1 : 0, -desktop.number)
+        (desktop.ownProfile == nil && !desktop.isSetAside ? 0 : 1, desktop.state == .ready ? 1 : 0, -desktop.number)
     }
 
     /// Whether such desktops were made of another image or profile than their lab has now.
@@ -414,7 +415,7 @@ extension Room {
     private mutating func fillAfterRemoval(of id: DesktopID) {
         guard let desktop = desktops[id] else { return }
         guard let lab = labs[desktop.lab] else { return drop(id) }
-        if desktops.count(in: lab.id) > (desktop.ownProfile == nil ? wanted(in: lab) : lab.size), desktop.state == .empty { drop(id) }
+        if desktops.count(in: lab.id) > (desktop.ownProfile == nil && !desktop.isSetAside ? wanted(in: lab) : lab.size), desktop.state == .empty { drop(id) }
         fill()
     }
 
@@ -516,6 +517,19 @@ extension Room {
         }
     }
 
+    /// Takes a desktop out of use, one that somebody works at when that is over; or has it made again.
+    mutating func setAside(_ id: DesktopID, _ isSetAside: Bool) {
+        guard let desktop = desktops[id], desktop.isSetAside != isSetAside else { return }
+        desktops[id]?.isSetAside = isSetAside
+        switch desktop.state {
+        case .ready where isSetAside, .preparing where isSetAside: retire(id, [])
+        case .quarantined where !isSetAside: retry(id)
+        case .empty, .preparing, .ready, .leased, .retiring, .quarantined: break
+        }
+        capacity = nil
+        fill()
+    }
+
     mutating func remake(_ id: DesktopID) {
         guard let desktop = desktops[id] else { return }
         desktops[id]?.failure = nil
@@ -534,6 +548,11 @@ extension Room {
     mutating func labChanged(_ lab: Lab) {
         followingAtOnce { $0.labs[lab.id] = lab }
         for id in desktops.keys where desktops[id]?.lab == lab.id { planAiring(of: id) }
+        for (id, open) in sessions where desktops[open.session.desktop]?.lab == lab.id {
+            // With the limit that it was warned of, the warning is over.
+            if lab.longest == .zero { sessions[id]?.warnedAt = nil }
+            planLimit(of: id)
+        }
         // What failed with the former settings deserves a try with the new ones.
         for id in desktops.keys.sorted() where desktops[id]?.lab == lab.id {
             if case .quarantined = desktops[id]?.state { retry(id) }
@@ -550,6 +569,12 @@ extension Room {
         dropCheckpoints()
         capacity = nil
         fill()
+    }
+
+    /// Nothing is made of it any more; what held something of it before names it no longer.
+    mutating func imageRemoved(_ id: ImageVersionID) {
+        images[id] = nil
+        for desktop in desktops.keys where desktops[desktop]?.image == id && desktops[desktop]?.state.holdsResources == false { desktops[desktop]?.image = nil }
     }
 
     mutating func labRemoved(_ id: LabID) {

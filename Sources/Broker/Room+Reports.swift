@@ -19,6 +19,9 @@ extension Room {
         lab.grace = change.grace ?? lab.grace
         lab.airing = change.airing ?? lab.airing
         lab.afterSession = change.afterSession ?? lab.afterSession
+        lab.longest = change.longest ?? lab.longest
+        lab.idle = change.idle ?? lab.idle
+        lab.warning = change.warning ?? lab.warning
         return lab
     }
 
@@ -30,8 +33,29 @@ extension Room {
     /// `<image>` means its newest version, `<image>-<version>` that one.
     func image(named name: String) throws(BrokerError) -> ImageVersion {
         let newest = images.values.filter { $0.image == name }.max { $0.version < $1.version }
-        guard let image = newest ?? images.values.first(where: { "\($0.image)-\($0.version)" == name }) else { throw .unknownImage(name) }
+        guard let image = newest ?? images.values.first(where: { $0.name == name }) else { throw .unknownImage(name) }
         return image
+    }
+
+    /// Refuses for an image that something still needs.
+    func checkIsUnused(_ image: ImageVersion) throws(BrokerError) {
+        func needed(by user: String) -> BrokerError { .inUse(kind: "image", name: image.name, by: user) }
+        if let lab = labs.values.filter({ $0.image == image.id }).map(\.name).min() { throw needed(by: "lab '\(lab)'; give it another one first") }
+        if let desktop = desktops.values.filter({ $0.image == image.id && $0.state.holdsResources }).min(by: { $0.id < $1.id }) {
+            if case .leased = desktop.state { throw needed(by: "desktop '\(desktop.name)', until its session ends") }
+            throw needed(by: "desktop '\(desktop.name)', which is being made anew; try again when it is ready")
+        }
+        if checkpoints.values.contains(where: { $0.image == image.id }) { throw needed(by: "its checkpoint, which is being removed; try again in a moment") }
+    }
+
+    /// The versions of images with what uses them, by name and version.
+    func imageReports() -> [ImageReport] {
+        images.values.sorted { ($0.image, $0.version) < ($1.image, $1.version) }.map { image in
+            ImageReport(
+                version: image, labs: labs.values.filter { $0.image == image.id }.map(\.name).sorted(),
+                desktops: desktops.values.count { $0.image == image.id && $0.state.holdsResources },
+                checkpoints: checkpoints.values.filter { $0.image == image.id }.sorted { $0.id < $1.id })
+        }
     }
 
     /// Whether a lab as it is wanted is possible on this server.
@@ -58,6 +82,16 @@ extension Room {
         guard lab.airing == .zero || (.seconds(60)...(.seconds(86_400))).contains(lab.airing) else {
             throw .invalid(field: "airing interval", value: "\(lab.airing)", remedy: "use a minute to a day, or 0 for never")
         }
+        let limits = Duration.seconds(60)...(.seconds(7 * 86_400))
+        guard lab.longest == .zero || limits.contains(lab.longest) else {
+            throw .invalid(field: "longest session", value: "\(lab.longest)", remedy: "use a minute to a week, or 0 for no limit")
+        }
+        guard lab.idle == .zero || limits.contains(lab.idle) else {
+            throw .invalid(field: "idle time", value: "\(lab.idle)", remedy: "use a minute to a week, or 0 for no limit")
+        }
+        guard (.zero...(.seconds(3600))).contains(lab.warning) else {
+            throw .invalid(field: "warning", value: "\(lab.warning)", remedy: "use 0 seconds to an hour")
+        }
         try admit(lab, image)
     }
 
@@ -79,8 +113,8 @@ extension Room {
 
     /// How many desktops of a lab are in each state.
     func report(of lab: Lab) -> LabReport {
-        let image = images[lab.image].map { "\($0.image)-\($0.version)" } ?? ""
-        let counts = desktops.values.filter { $0.lab == lab.id }.reduce(into: [:]) { $0[$1.state.word, default: 0] += 1 }
+        let image = images[lab.image]?.name ?? ""
+        let counts = desktops.values.filter { $0.lab == lab.id }.reduce(into: [:]) { $0[$1.toldState.word, default: 0] += 1 }
         return LabReport(lab: lab, image: image, desktops: counts, waiting: lines[lab.id, default: []].count)
     }
 }

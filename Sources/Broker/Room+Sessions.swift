@@ -100,6 +100,7 @@ extension Room {
         serve(open.session.desktop)
         let allowed = connectTime(of: open)
         sessions[id]?.deadline = open.links.isEmpty ? now + allowed : nil
+        planLimit(of: id)
         for (number, claim) in open.claims.enumerated() {
             // The ticket that was committed is the first claim's; who asked again meanwhile gets one of its own.
             if number == 0, claim.ticket == open.session.ticket {
@@ -169,6 +170,7 @@ extension Room {
     mutating func end(_ id: SessionID, because reason: EndReason) {
         guard let open = sessions[id] else { return }
         sessions[id] = nil
+        planLimit(of: id)
         for claim in open.claims { refuse(claim, .unknownSession(id)) }
         effects.append(.closeLinks(id))
         effects.append(.tell(open.session.seat, .ended(id, reason)))
@@ -229,6 +231,8 @@ extension Room {
 
     mutating func seatPresent(_ id: SeatID) {
         seats[id]?.isPresent = true
+        // What it was told before went to a stream that is gone.
+        if let open = sessions.session(of: id) { warn(open.session.id) }
         guard let lab = seats[id]?.lab, let index = lines[lab]?.firstIndex(where: { $0.seat == id }) else { return }
         lines[lab]?[index].leavesAt = nil
         // What it was told last went to a stream that is gone.

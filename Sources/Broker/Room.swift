@@ -21,6 +21,8 @@ struct Room: Sendable {
     /// What is under way at a desktop; every desktop has one.
     var works = Works()
     var sessions = OpenSessions()
+    /// When each session that its lab ends after a time is to be warned or ended next.
+    var limits = Deadlines<SessionID>()
     /// When each ready desktop is to be aired, where its lab has that done.
     var airings = Deadlines<DesktopID>()
     var checkpoints: [CheckpointID: Checkpoint] = [:]
@@ -95,9 +97,11 @@ struct Room: Sendable {
         case .linkClosed(let session, let link): linkClosed(session, link)
         case .linksAre(let links): linksAre(links)
         case .imageIs(let image): imageIs(image)
+        case .imageRemoved(let image): imageRemoved(image)
         case .labChanged(let lab): labChanged(lab)
         case .labRemoved(let lab): labRemoved(lab)
         case .ownProfileChanged(let id, let own): ownProfileChanged(id, own)
+        case .setAside(let id, let isSetAside): setAside(id, isSetAside)
         case .remake(let id): remake(id)
         case .timePassed: timePassed()
         }
@@ -115,6 +119,7 @@ struct Room: Sendable {
         consider(nextAiring?.at)
         consider(works.soonest)
         consider(sessions.soonest)
+        consider(limits.soonest?.at)
         for waiting in lines.values.joined() {
             consider(waiting.offeredUntil)
             consider(waiting.leavesAt)
@@ -130,6 +135,7 @@ struct Room: Sendable {
         overdueMeasurement()
         overdueSteps()
         overdueSessions()
+        overdueLimits()
         overdueWaiting()
         fill()
         air()
@@ -247,6 +253,8 @@ struct OpenSession: Hashable, Sendable {
     var links: Set<UInt64> = []
     /// When it ends, should no link be there by then.
     var deadline: Instant?
+    /// When its seat was warned that its lab ends it.
+    var warnedAt: Instant?
 }
 
 /// One seat in a lab's line.

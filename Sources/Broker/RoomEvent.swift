@@ -34,9 +34,11 @@ enum RoomEvent: Sendable {
     // From an administrator; already in the store
     /// Added or changed.
     case imageIs(ImageVersion)
+    case imageRemoved(ImageVersionID)
     case labChanged(Lab)
     case labRemoved(LabID)
     case ownProfileChanged(DesktopID, Profile?)
+    case setAside(DesktopID, Bool)
     /// Nil when the seat was removed.
     case seatChanged(SeatID, RoomSeat?)
     case remake(DesktopID)

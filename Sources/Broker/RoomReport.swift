@@ -63,14 +63,16 @@ public struct DesktopReport: Hashable, Sendable {
     /// The hardware that it is to have, and whether that is its own and not its lab's.
     public let profile: Profile
     public let hasOwnProfile: Bool
+    /// Whether an administrator has put it in quarantine, or has it go there when its session ends.
+    public let isSetAside: Bool
     public let address: String
     /// Since when it is in this state, if known.
     public let since: CalendarSeconds?
     /// Why it is not ready and what happens next; nil where the state says it all.
     public let explanation: String?
     public init(
-        name: String, lab: String, state: DesktopState, generation: Generation, profile: Profile, hasOwnProfile: Bool, address: String,
-        since: CalendarSeconds?, explanation: String?
+        name: String, lab: String, state: DesktopState, generation: Generation, profile: Profile, hasOwnProfile: Bool, isSetAside: Bool,
+        address: String, since: CalendarSeconds?, explanation: String?
     ) {
         self.name = name
         self.lab = lab
@@ -78,6 +80,7 @@ public struct DesktopReport: Hashable, Sendable {
         self.generation = generation
         self.profile = profile
         self.hasOwnProfile = hasOwnProfile
+        self.isSetAside = isSetAside
         self.address = address
         self.since = since
         self.explanation = explanation
@@ -151,9 +154,13 @@ public struct LabDraft: Hashable, Sendable {
     public var grace: Duration
     public var airing: Duration
     public var afterSession: AfterSession
+    public var longest: Duration
+    public var idle: Duration
+    public var warning: Duration
     public init(
         name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
-        airing: Duration = Lab.usualAiring, afterSession: AfterSession
+        airing: Duration = Lab.usualAiring, afterSession: AfterSession, longest: Duration = .zero, idle: Duration = .zero,
+        warning: Duration = Lab.usualWarning
     ) {
         self.name = name
         self.image = image
@@ -165,6 +172,9 @@ public struct LabDraft: Hashable, Sendable {
         self.grace = grace
         self.airing = airing
         self.afterSession = afterSession
+        self.longest = longest
+        self.idle = idle
+        self.warning = warning
     }
 }
 
@@ -186,9 +196,13 @@ public struct LabChange: Hashable, Sendable {
     public var grace: Duration?
     public var airing: Duration?
     public var afterSession: AfterSession?
+    public var longest: Duration?
+    public var idle: Duration?
+    public var warning: Duration?
     public init(
         image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, leastReady: Int? = nil, atOnce: Int? = nil,
-        grace: Duration? = nil, airing: Duration? = nil, afterSession: AfterSession? = nil
+        grace: Duration? = nil, airing: Duration? = nil, afterSession: AfterSession? = nil, longest: Duration? = nil, idle: Duration? = nil,
+        warning: Duration? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
@@ -199,6 +213,9 @@ public struct LabChange: Hashable, Sendable {
         self.grace = grace
         self.airing = airing
         self.afterSession = afterSession
+        self.longest = longest
+        self.idle = idle
+        self.warning = warning
     }
 }
 

@@ -15,10 +15,13 @@ public struct Lease: Hashable, Sendable {
     public let afterSession: AfterSession
     /// How long the session is kept when the link is lost.
     public let grace: Duration
+    /// How long nobody may touch the seat before it ends the session, and how long before that it says so; zero: for ever.
+    public let idle: Duration
+    public let warning: Duration
 
     public init(
         session: SessionID, desktop: String, ticket: String, account: Account, fingerprint: [UInt8], resumed: Bool, afterSession: AfterSession,
-        grace: Duration
+        grace: Duration, idle: Duration, warning: Duration
     ) {
         self.session = session
         self.desktop = desktop
@@ -28,6 +31,8 @@ public struct Lease: Hashable, Sendable {
         self.resumed = resumed
         self.afterSession = afterSession
         self.grace = grace
+        self.idle = idle
+        self.warning = warning
     }
 }
 
@@ -44,6 +49,8 @@ public enum SeatEvent: Hashable, Sendable {
     case place(Int)
     /// A desktop is kept for it: claim within `within`.
     case offer(within: Duration)
+    /// Its session ends then, since it has lasted as long as its lab allows.
+    case ending(SessionID, within: Duration)
     /// Its session has ended.
     case ended(SessionID, EndReason)
     /// It is to do something now.

@@ -45,7 +45,7 @@ extension Broker {
         let account = Account(user: image.account.user, password: desktop.password ?? image.account.password)
         return Lease(
             session: id, desktop: desktop.name, ticket: ticket, account: account, fingerprint: fingerprint, resumed: resumed,
-            afterSession: lab.afterSession, grace: lab.grace)
+            afterSession: lab.afterSession, grace: lab.grace, idle: lab.idle, warning: lab.warning)
     }
 
     func end(_ id: SessionID, of seat: SeatID?, reason: EndReason) throws(BrokerError) {

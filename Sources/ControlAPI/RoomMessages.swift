@@ -60,6 +60,11 @@ public struct LabMessage: Hashable, Sendable, Codable {
     public let airingSeconds: Int
     /// `claim-again` or `shut-down`.
     public let afterSession: String
+    /// How long a session may last, and how long nobody may touch its seat, before it is ended; 0: for ever.
+    public let longestSeconds: Int
+    public let idleSeconds: Int
+    /// How long before such an end its seat is told.
+    public let warningSeconds: Int
     /// How many desktops are in each state, by the state's word.
     public let desktops: [String: Int]
     /// How many seats wait for a desktop.
@@ -67,7 +72,7 @@ public struct LabMessage: Hashable, Sendable, Codable {
 
     public init(
         name: String, image: String, vcpus: Int, memory: Int64, size: Int, leastReady: Int, atOnce: Int, graceSeconds: Int, airingSeconds: Int,
-        afterSession: String, desktops: [String: Int], waiting: Int
+        afterSession: String, longestSeconds: Int, idleSeconds: Int, warningSeconds: Int, desktops: [String: Int], waiting: Int
     ) {
         self.name = name
         self.image = image
@@ -79,6 +84,9 @@ public struct LabMessage: Hashable, Sendable, Codable {
         self.graceSeconds = graceSeconds
         self.airingSeconds = airingSeconds
         self.afterSession = afterSession
+        self.longestSeconds = longestSeconds
+        self.idleSeconds = idleSeconds
+        self.warningSeconds = warningSeconds
         self.desktops = desktops
         self.waiting = waiting
     }
@@ -102,10 +110,16 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
     public let airingSeconds: Int?
     /// `claim-again` or `shut-down`.
     public let afterSession: String
+    /// As in `LabMessage`; absent: 0.
+    public let longestSeconds: Int?
+    /// As in `LabMessage`; absent: 0.
+    public let idleSeconds: Int?
+    /// As in `LabMessage`; absent: 300.
+    public let warningSeconds: Int?
 
     public init(
         name: String, image: String, vcpus: Int, memory: Int64, size: Int, leastReady: Int? = nil, atOnce: Int? = nil, graceSeconds: Int,
-        airingSeconds: Int? = nil, afterSession: String
+        airingSeconds: Int? = nil, afterSession: String, longestSeconds: Int? = nil, idleSeconds: Int? = nil, warningSeconds: Int? = nil
     ) {
         self.name = name
         self.image = image
@@ -117,6 +131,9 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
         self.graceSeconds = graceSeconds
         self.airingSeconds = airingSeconds
         self.afterSession = afterSession
+        self.longestSeconds = longestSeconds
+        self.idleSeconds = idleSeconds
+        self.warningSeconds = warningSeconds
     }
 }
 
@@ -131,10 +148,14 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
     public let graceSeconds: Int?
     public let airingSeconds: Int?
     public let afterSession: String?
+    public let longestSeconds: Int?
+    public let idleSeconds: Int?
+    public let warningSeconds: Int?
 
     public init(
         image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, leastReady: Int? = nil, atOnce: Int? = nil,
-        graceSeconds: Int? = nil, airingSeconds: Int? = nil, afterSession: String? = nil
+        graceSeconds: Int? = nil, airingSeconds: Int? = nil, afterSession: String? = nil, longestSeconds: Int? = nil,
+        idleSeconds: Int? = nil, warningSeconds: Int? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
@@ -145,6 +166,9 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
         self.graceSeconds = graceSeconds
         self.airingSeconds = airingSeconds
         self.afterSession = afterSession
+        self.longestSeconds = longestSeconds
+        self.idleSeconds = idleSeconds
+        self.warningSeconds = warningSeconds
     }
 }
 
@@ -164,6 +188,8 @@ public struct DesktopMessage: Hashable, Sendable, Codable {
     public let memory: Int64
     /// Whether that is its own and not its lab's.
     public let hasOwnHardware: Bool
+    /// Whether an administrator has put it in quarantine, or has it go there when its session ends.
+    public let isSetAside: Bool
     public let address: String
     public let since: Moment?
     /// Why it is not ready and what happens next, where the state does not say it.
@@ -171,7 +197,7 @@ public struct DesktopMessage: Hashable, Sendable, Codable {
 
     public init(
         name: String, lab: String, state: String, step: String?, session: Int64?, generation: UInt32, vcpus: Int, memory: Int64,
-        hasOwnHardware: Bool, address: String, since: Moment?, explanation: String?
+        hasOwnHardware: Bool, isSetAside: Bool, address: String, since: Moment?, explanation: String?
     ) {
         self.name = name
         self.lab = lab
@@ -182,6 +208,7 @@ public struct DesktopMessage: Hashable, Sendable, Codable {
         self.vcpus = vcpus
         self.memory = memory
         self.hasOwnHardware = hasOwnHardware
+        self.isSetAside = isSetAside
         self.address = address
         self.since = since
         self.explanation = explanation
@@ -236,6 +263,26 @@ public struct SessionMessage: Hashable, Sendable, Codable {
 
 /// One numbered version of an image.
 public struct ImageMessage: Hashable, Sendable, Codable {
+    /// A frozen desktop of it, which others are restored from.
+    public struct Checkpoint: Hashable, Sendable, Codable {
+        public let vcpus: Int
+        /// Bytes.
+        public let memory: Int64
+        /// `making`, `unproven`, `proven` or `failed`.
+        public let state: String
+        /// Why it failed.
+        public let cause: String?
+        /// What of the memory is kept, in bytes.
+        public let keptMemory: Int64
+        public init(vcpus: Int, memory: Int64, state: String, cause: String?, keptMemory: Int64) {
+            self.vcpus = vcpus
+            self.memory = memory
+            self.state = state
+            self.cause = cause
+            self.keptMemory = keptMemory
+        }
+    }
+
     /// `<image>-<version>`.
     public let name: String
     public let image: String
@@ -253,10 +300,18 @@ public struct ImageMessage: Hashable, Sendable, Codable {
     public let hasGuest: Bool
     /// Whether it is accepted that all of its desktops have one.
     public let sharesIdentity: Bool
+    /// What an administrator notes of it.
+    public let notes: String
+    public let added: Moment?
+    /// The labs that have it.
+    public let labs: [String]
+    /// How many desktops are made of it now.
+    public let desktops: Int
+    public let checkpoints: [Checkpoint]
 
     public init(
         name: String, image: String, version: Int, boot: String, user: String, checksum: String, diskSize: Int64, minimumMemory: Int64,
-        hasGuest: Bool, sharesIdentity: Bool
+        hasGuest: Bool, sharesIdentity: Bool, notes: String, added: Moment?, labs: [String], desktops: Int, checkpoints: [Checkpoint]
     ) {
         self.name = name
         self.image = image
@@ -268,13 +323,22 @@ public struct ImageMessage: Hashable, Sendable, Codable {
         self.minimumMemory = minimumMemory
         self.hasGuest = hasGuest
         self.sharesIdentity = sharesIdentity
+        self.notes = notes
+        self.added = added
+        self.labs = labs
+        self.desktops = desktops
+        self.checkpoints = checkpoints
     }
 }
 
-/// `PATCH /api/v1/images/{name}`
+/// `PATCH /api/v1/images/{name}`; what is absent stays as it is.
 public struct ImageChangeMessage: Hashable, Sendable, Codable {
-    public let sharesIdentity: Bool
-    public init(sharesIdentity: Bool) { self.sharesIdentity = sharesIdentity }
+    public let sharesIdentity: Bool?
+    public let notes: String?
+    public init(sharesIdentity: Bool? = nil, notes: String? = nil) {
+        self.sharesIdentity = sharesIdentity
+        self.notes = notes
+    }
 }
 
 /// `POST /api/v1/images`: the folder on the appliance that holds the image, an absolute path.

@@ -50,10 +50,14 @@ public struct LeaseMessage: Hashable, Sendable, Codable {
     public let afterSession: String
     /// How long the session is kept when the link is lost.
     public let graceSeconds: Int
+    /// How long nobody may touch the seat before it ends the session; 0: for ever.
+    public let idleSeconds: Int
+    /// How long before that it says so.
+    public let warningSeconds: Int
 
     public init(
         session: Int64, desktop: String, ticket: String, account: Account, fingerprint: String, relayPort: Int, resumed: Bool,
-        afterSession: String, graceSeconds: Int
+        afterSession: String, graceSeconds: Int, idleSeconds: Int, warningSeconds: Int
     ) {
         self.session = session
         self.desktop = desktop
@@ -64,6 +68,8 @@ public struct LeaseMessage: Hashable, Sendable, Codable {
         self.resumed = resumed
         self.afterSession = afterSession
         self.graceSeconds = graceSeconds
+        self.idleSeconds = idleSeconds
+        self.warningSeconds = warningSeconds
     }
 }
 
@@ -128,6 +134,16 @@ public enum SeatMessage {
     /// `event: identify`, `restart`, `shut-down`: done at once, with nothing to be known.
     public struct Order: Hashable, Sendable, Codable {
         public init() {}
+    }
+
+    /// `event: ending`: the session ends then, since it has lasted as long as its lab allows.
+    public struct Ending: Hashable, Sendable, Codable {
+        public let session: Int64
+        public let withinSeconds: Int
+        public init(session: Int64, withinSeconds: Int) {
+            self.session = session
+            self.withinSeconds = withinSeconds
+        }
     }
 
     /// `event: ended`

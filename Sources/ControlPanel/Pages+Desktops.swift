@@ -43,7 +43,7 @@ extension Pages {
         let fields: Fields = [
             "title": desktop.name, "name": desktop.name, "lab": desktop.lab, "labHref": "/labs/\(desktop.lab)",
             "generation": "\(desktop.generation)", "address": desktop.address, "hardware": hardware(desktop.profile, texts),
-            "isOwn": desktop.hasOwnProfile, "meaning": told.meaning, "present": known(told.present), "next": told.next, "cause": known(told.cause),
+            "isOwn": desktop.hasOwnProfile, "isSetAside": desktop.isSetAside, "meaning": told.meaning, "present": known(told.present), "next": told.next, "cause": known(told.cause),
             "failure": known(
                 told.failure.map { failure -> Fields in
                     [

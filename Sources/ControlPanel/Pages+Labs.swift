@@ -14,6 +14,9 @@ public struct LabForm: Sendable {
     public var graceSeconds = "60"
     public var airing = "10min"
     public var afterSession = AfterSession.claimAgain.rawValue
+    public var longest = "0"
+    public var idle = "0"
+    public var warning = "5min"
 
     public init() {}
 
@@ -29,7 +32,15 @@ public struct LabForm: Sendable {
         graceSeconds = "\(lab.grace.components.seconds)"
         airing = Seconds.exact(Int(lab.airing.components.seconds))
         afterSession = lab.afterSession.rawValue
+        longest = Self.limit(lab.longest)
+        idle = Self.limit(lab.idle)
+        warning = Self.limit(lab.warning)
     }
+}
+
+extension LabForm {
+    /// `45min`; `0` for none.
+    private static func limit(_ time: Duration) -> String { time == .zero ? "0" : Seconds.exact(Int(time.components.seconds)) }
 }
 
 extension Pages {
@@ -53,7 +64,7 @@ extension Pages {
     ///   - lab: The lab that is there; nil for a new one.
     ///   - consequences: What a change would mean; nil where nobody has asked.
     public func lab(
-        _ lab: LabReport?, form: LabForm, images: [ImageVersion], consequences: [String]?, for viewer: Viewer
+        _ lab: LabReport?, form: LabForm, images: [ImageReport], consequences: [String]?, for viewer: Viewer
     ) -> String {
         let texts = viewer.texts
         return html(
@@ -63,9 +74,9 @@ extension Pages {
                 "form": [
                     "name": form.name, "image": form.image, "vcpus": form.vcpus, "memory": form.memory, "size": form.size,
                     "leastReady": form.leastReady, "atOnce": form.atOnce, "graceSeconds": form.graceSeconds, "airing": form.airing,
-                    "afterSession": form.afterSession,
+                    "afterSession": form.afterSession, "longest": form.longest, "idle": form.idle, "warning": form.warning,
                 ] as Fields,
-                "images": images.map { "\($0.image)-\($0.version)" }.map { ["name": $0, "isChosen": $0 == form.image] as Fields },
+                "images": images.map(\.version.name).map { ["name": $0, "isChosen": $0 == form.image] as Fields },
                 "afterSessions": AfterSession.allCases.map { after -> Fields in
                     ["value": after.rawValue, "label": texts("after.\(after.rawValue)"), "isChosen": after.rawValue == form.afterSession]
                 },

@@ -26,7 +26,8 @@ public struct PanelFiles: Sendable {
 
     /// The names of all templates.
     public static let templateNames = [
-        "firstStart", "signIn", "room", "labs", "lab", "desktops", "desktop", "images", "seats", "seat", "sessions", "figures", "journal", "settings", "api", "problem",
+        "firstStart", "signIn", "room", "labs", "lab", "desktops", "desktop", "images", "image", "seats", "seat", "sessions", "figures", "journal",
+        "settings", "api", "problem",
     ]
 
     /// - Parameter folder: An absolute path.

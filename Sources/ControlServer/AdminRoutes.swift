@@ -101,8 +101,14 @@ struct AdminRoutes: Sendable {
             .init(.post, "images", "Take in the image of a folder on the server", body: "ImageAdd", answer: .accepted("Operation"), refusals: [422]) {
                 try await addImage($0, $1)
             },
-            .init(.patch, "images/:name", "Accept or refuse that its desktops share an identity", body: "ImageChange", answer: .ok("Image"), refusals: [404, 422]) {
+            .init(.get, "images/:name", "A version of an image with what uses it", answer: .ok("Image"), refusals: [404, 422]) {
+                try await image($0, $1)
+            },
+            .init(.patch, "images/:name", "Note something of it; accept or refuse that its desktops share an identity", body: "ImageChange", answer: .ok("Image"), refusals: [404, 422]) {
                 try await changeImage($0, $1)
+            },
+            .init(.delete, "images/:name", "Delete a version of an image that nothing needs", answer: .nothing, refusals: [404, 409, 422]) {
+                try await deleteImage($0, $1)
             },
             .init(
                 .get, "operations/:id", "How far slow work is",
@@ -128,8 +134,15 @@ struct AdminRoutes: Sendable {
                 .patch, "desktops/:name", "Give a desktop hardware of its own, or tell what that would mean", body: "DesktopChange",
                 answer: .ok("Consequences"), refusals: [404, 409, 422]
             ) { try await changeDesktop($0, $1) },
-            .init(.post, "desktops/:name/remake", "Make a desktop anew; a session on it ends", answer: .acceptedOnly, refusals: [404, 422]) {
+            .init(.post, "desktops/:name/remake", "Make a desktop anew; a session on it ends", answer: .acceptedOnly, refusals: [404, 409, 422]) {
                 try await remakeDesktop($0, $1)
+            },
+            .init(
+                .post, "desktops/:name/quarantine", "Throw a desktop away, after its session if it has one, and give nobody another in its place", answer: .acceptedOnly,
+                refusals: [404, 422]
+            ) { try await quarantineDesktop($0, $1) },
+            .init(.post, "desktops/:name/release", "Make a desktop anew that is in quarantine", answer: .acceptedOnly, refusals: [404, 422]) {
+                try await releaseDesktop($0, $1)
             },
 
             .init(.get, "seats", "The seats", answer: .list("Seat")) { _, _ in try Response(try await seats.seats().map(SeatListMessage.init)) },
@@ -187,9 +200,23 @@ struct AdminRoutes: Sendable {
     private func changeImage(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "image")
         let untrusted: ImageChangeMessage = try await request.message(upTo: Self.bodyLimit)
-        let image = try await administration.changeImage(name, sharesIdentity: untrusted.sharesIdentity)
-        await note(context, "image-change", name, untrusted.sharesIdentity ? "shared identity" : "no shared identity")
+        let change = ImageChange(sharesIdentity: untrusted.sharesIdentity, notes: untrusted.notes)
+        let image = try await administration.changeImage(name, change)
+        await note(context, "image-change", name, change.inShort)
         return try Response(ImageMessage(image))
+    }
+
+    private func image(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "image")
+        return try Response(ImageMessage(try await administration.image(name)))
+    }
+
+    private func deleteImage(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "image")
+        let image = try await administration.image(name).version.name
+        try await administration.deleteImage(image)
+        await note(context, "image-delete", image)
+        return Response(status: .noContent)
     }
 
     private func operation(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
@@ -253,6 +280,20 @@ struct AdminRoutes: Sendable {
         return Response(status: .accepted)
     }
 
+    private func quarantineDesktop(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
+        try await administration.quarantineDesktop(name)
+        await note(context, "desktop-quarantine", name)
+        return Response(status: .accepted)
+    }
+
+    private func releaseDesktop(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "desktop")
+        try await administration.releaseDesktop(name)
+        await note(context, "desktop-release", name)
+        return Response(status: .accepted)
+    }
+
     private func addSeat(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let untrusted: SeatAddRequest = try await request.message(upTo: Self.bodyLimit)
         let name = try Untrusted.name(untrusted.name, field: "name")
@@ -298,6 +339,13 @@ struct AdminRoutes: Sendable {
 extension LabReport {
     /// For the journal: its image, its hardware and its size.
     var inShort: String { "\(image), \(lab.profile.vcpus) vCPUs, \(lab.profile.memory), \(lab.size)" }
+}
+
+extension ImageChange {
+    /// For the journal.
+    var inShort: String {
+        [sharesIdentity.map { $0 ? "shared identity" : "no shared identity" }, notes.map { _ in "notes" }].compactMap(\.self).joined(separator: ", ")
+    }
 }
 
 extension HardwareChange {

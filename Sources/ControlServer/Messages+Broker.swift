@@ -10,7 +10,8 @@ extension LeaseMessage {
             account: Account(user: lease.account.user, password: lease.account.password),
             fingerprint: lease.fingerprint.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":"),
             relayPort: relayPort, resumed: lease.resumed, afterSession: lease.afterSession.rawValue,
-            graceSeconds: Int(lease.grace.components.seconds))
+            graceSeconds: Int(lease.grace.components.seconds), idleSeconds: Int(lease.idle.components.seconds),
+            warningSeconds: Int(lease.warning.components.seconds))
     }
 }
 
@@ -31,8 +32,10 @@ extension LabMessage {
         let lab = report.lab
         self.init(
             name: lab.name, image: report.image, vcpus: lab.profile.vcpus, memory: lab.profile.memory.rawValue, size: lab.size,
-            leastReady: lab.leastReady, atOnce: lab.atOnce, graceSeconds: Int(lab.grace.components.seconds), airingSeconds: Int(lab.airing.components.seconds),
-            afterSession: lab.afterSession.rawValue, desktops: report.desktops, waiting: report.waiting)
+            leastReady: lab.leastReady, atOnce: lab.atOnce, graceSeconds: Int(lab.grace.components.seconds),
+            airingSeconds: Int(lab.airing.components.seconds), afterSession: lab.afterSession.rawValue,
+            longestSeconds: Int(lab.longest.components.seconds), idleSeconds: Int(lab.idle.components.seconds),
+            warningSeconds: Int(lab.warning.components.seconds), desktops: report.desktops, waiting: report.waiting)
     }
 }
 
@@ -41,8 +44,10 @@ extension LabDraft {
         self.init(
             name: try Untrusted.name(untrusted.name, field: "name"), image: try Untrusted.name(untrusted.image, field: "image"),
             vcpus: untrusted.vcpus, memory: ByteCount(rawValue: untrusted.memory), size: untrusted.size,
-            leastReady: untrusted.leastReady ?? 0, atOnce: untrusted.atOnce ?? 0, grace: .seconds(untrusted.graceSeconds), airing: untrusted.airingSeconds.map { .seconds($0) } ?? Lab.usualAiring,
-            afterSession: try Untrusted.afterSession(untrusted.afterSession))
+            leastReady: untrusted.leastReady ?? 0, atOnce: untrusted.atOnce ?? 0, grace: .seconds(untrusted.graceSeconds),
+            airing: untrusted.airingSeconds.map { .seconds($0) } ?? Lab.usualAiring, afterSession: try Untrusted.afterSession(untrusted.afterSession),
+            longest: .seconds(untrusted.longestSeconds ?? 0), idle: .seconds(untrusted.idleSeconds ?? 0),
+            warning: untrusted.warningSeconds.map { .seconds($0) } ?? Lab.usualWarning)
     }
 }
 
@@ -57,6 +62,9 @@ extension LabChange {
         atOnce = untrusted.atOnce
         grace = untrusted.graceSeconds.map { .seconds($0) }
         airing = untrusted.airingSeconds.map { .seconds($0) }
+        longest = untrusted.longestSeconds.map { .seconds($0) }
+        idle = untrusted.idleSeconds.map { .seconds($0) }
+        warning = untrusted.warningSeconds.map { .seconds($0) }
         if let after = untrusted.afterSession { afterSession = try Untrusted.afterSession(after) }
     }
 }
@@ -88,7 +96,8 @@ extension DesktopMessage {
         self.init(
             name: desktop.name, lab: desktop.lab, state: desktop.state.word, step: step, session: session,
             generation: desktop.generation.rawValue, vcpus: desktop.profile.vcpus, memory: desktop.profile.memory.rawValue,
-            hasOwnHardware: desktop.hasOwnProfile, address: desktop.address, since: desktop.since.map(Moment.init(seconds:)), explanation: explanation)
+            hasOwnHardware: desktop.hasOwnProfile, isSetAside: desktop.isSetAside, address: desktop.address,
+            since: desktop.since.map(Moment.init(seconds:)), explanation: explanation)
     }
 }
 
@@ -121,10 +130,19 @@ extension SessionMessage {
 }
 
 extension ImageMessage {
-    init(_ version: ImageVersion) {
+    init(_ report: ImageReport) {
+        let version = report.version
         self.init(
-            name: "\(version.image)-\(version.version)", image: version.image, version: version.version, boot: version.boot.rawValue,
+            name: version.name, image: version.image, version: version.version, boot: version.boot.rawValue,
             user: version.account.user, checksum: version.checksum, diskSize: version.diskSize.rawValue,
-            minimumMemory: version.minimumMemory.rawValue, hasGuest: version.hasGuest, sharesIdentity: version.sharesIdentity)
+            minimumMemory: version.minimumMemory.rawValue, hasGuest: version.hasGuest, sharesIdentity: version.sharesIdentity,
+            notes: version.notes, added: version.added.map(Moment.init(seconds:)), labs: report.labs, desktops: report.desktops,
+            checkpoints: report.checkpoints.map { checkpoint in
+                var cause: String?
+                if case .failed(let why) = checkpoint.state { cause = why }
+                return Checkpoint(
+                    vcpus: checkpoint.profile.vcpus, memory: checkpoint.profile.memory.rawValue, state: checkpoint.state.word, cause: cause,
+                    keptMemory: checkpoint.memory.rawValue)
+            })
     }
 }

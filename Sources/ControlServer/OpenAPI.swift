@@ -110,7 +110,8 @@ enum OpenAPI {
 
     private static let lab: [String: JSON] = [
         "name": text, "image": text, "vcpus": whole, "memory": whole, "size": whole, "leastReady": whole, "atOnce": whole, "graceSeconds": whole,
-        "airingSeconds": whole, "afterSession": ["type": "string", "enum": ["claim-again", "shut-down"]],
+        "airingSeconds": whole, "afterSession": ["type": "string", "enum": ["claim-again", "shut-down"]], "longestSeconds": count, "idleSeconds": count,
+        "warningSeconds": count,
     ]
 
     static let schemas: [String: JSON] = [
@@ -126,14 +127,21 @@ enum OpenAPI {
         ], optional: ["memory"]),
         "Lab": object(
             lab.merging(["desktops": ["type": "object", "additionalProperties": count], "waiting": count]) { first, _ in first }),
-        "LabDraft": object(lab, optional: ["leastReady", "atOnce", "airingSeconds"]),
+        "LabDraft": object(lab, optional: ["leastReady", "atOnce", "airingSeconds", "longestSeconds", "idleSeconds", "warningSeconds"]),
         "LabChange": object(lab.filter { $0.key != "name" }, optional: Set(lab.keys)),
         "Image": object([
             "name": text, "image": text, "version": whole, "boot": ["type": "string", "enum": ["pv", "pvh"]], "user": text, "checksum": text,
-            "diskSize": count, "minimumMemory": count, "hasGuest": truth, "sharesIdentity": truth,
-        ]),
+            "diskSize": count, "minimumMemory": count, "hasGuest": truth, "sharesIdentity": truth, "notes": text, "added": moment, "labs": list(of: text),
+            "desktops": count,
+            "checkpoints": list(
+                of: object(
+                    [
+                        "vcpus": whole, "memory": whole, "state": ["type": "string", "enum": ["making", "unproven", "proven", "failed"]], "cause": text,
+                        "keptMemory": count,
+                    ], optional: ["cause"])),
+        ], optional: ["added"]),
         "ImageAdd": object(["folder": text]),
-        "ImageChange": object(["sharesIdentity": truth]),
+        "ImageChange": object(["sharesIdentity": truth, "notes": text], optional: ["sharesIdentity", "notes"]),
         "Operation": object(
             [
                 "id": text, "kind": text, "state": ["type": "string", "enum": ["running", "done", "failed"]], "revision": count,
@@ -143,7 +151,7 @@ enum OpenAPI {
             [
                 "name": text, "lab": text,
                 "state": ["type": "string", "enum": ["empty", "preparing", "ready", "leased", "retiring", "quarantined"]], "step": text,
-                "session": whole, "generation": count, "vcpus": whole, "memory": whole, "hasOwnHardware": truth, "address": text, "since": moment,
+                "session": whole, "generation": count, "vcpus": whole, "memory": whole, "hasOwnHardware": truth, "isSetAside": truth, "address": text, "since": moment,
                 "explanation": text,
             ], optional: ["step", "session", "since", "explanation"]),
         "DesktopChange": object(["vcpus": whole, "memory": whole, "asLab": truth, "preview": truth], optional: ["vcpus", "memory", "asLab", "preview"]),

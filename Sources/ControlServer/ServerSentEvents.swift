@@ -22,6 +22,8 @@ struct ServerSentEvent: Hashable, Sendable {
         switch event {
         case .place(let place): try self.init("place", SeatMessage.Place(place: place))
         case .offer(let within): try self.init("offer", SeatMessage.Offer(withinSeconds: Int(within.components.seconds)))
+        case .ending(let session, let within):
+            try self.init("ending", SeatMessage.Ending(session: session.rawValue, withinSeconds: Int(within.components.seconds)))
         case .ended(let session, let reason):
             try self.init("ended", SeatMessage.Ended(session: session.rawValue, reason: reason.rawValue))
         case .order(.message(let text)): try self.init("message", SeatMessage.Message(text: text))

@@ -52,8 +52,8 @@ enum Untrusted {
 
     /// The reasons that a seat may give; the others are found out by the appliance itself.
     static func seatReason(_ untrustedText: String) throws(Problem) -> EndReason {
-        guard let reason = EndReason(rawValue: untrustedText), reason == .logOff || reason == .closed else {
-            throw .invalid("reason", value: shown(untrustedText), remedy: "use 'log-off' or 'closed'")
+        guard let reason = EndReason(rawValue: untrustedText), [.logOff, .closed, .idle].contains(reason) else {
+            throw .invalid("reason", value: shown(untrustedText), remedy: "use 'log-off', 'closed' or 'idle'")
         }
         return reason
     }

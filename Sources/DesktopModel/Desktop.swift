@@ -15,6 +15,8 @@ public struct Desktop: Hashable, Sendable {
     public var profile: Profile?
     /// The hardware that it is to have instead of its lab's, from its next making on; nil where it is to have its lab's.
     public var ownProfile: Profile?
+    /// Whether an administrator has put it in quarantine: nobody is given it, and it is not made until it is released.
+    public var isSetAside: Bool
     /// The checkpoint that this generation was restored from; nil where it was booted.
     public var checkpoint: CheckpointID?
     /// SHA-256 of the certificate that its RDP server showed in this generation, 32 bytes; nil until then.
@@ -26,7 +28,8 @@ public struct Desktop: Hashable, Sendable {
 
     public init(
         id: DesktopID, lab: LabID, number: Int, name: String, place: Place, generation: Generation = .none, state: DesktopState = .empty,
-        image: ImageVersionID? = nil, profile: Profile? = nil, ownProfile: Profile? = nil, checkpoint: CheckpointID? = nil,
+        image: ImageVersionID? = nil, profile: Profile? = nil, ownProfile: Profile? = nil, isSetAside: Bool = false,
+        checkpoint: CheckpointID? = nil,
         fingerprint: [UInt8]? = nil, password: String? = nil, failure: Failure? = nil
     ) {
         self.id = id
@@ -39,10 +42,18 @@ public struct Desktop: Hashable, Sendable {
         self.image = image
         self.profile = profile
         self.ownProfile = ownProfile
+        self.isSetAside = isSetAside
         self.checkpoint = checkpoint
         self.fingerprint = fingerprint
         self.password = password
         self.failure = failure
+    }
+}
+
+extension Desktop {
+    /// The state as people are told it: one that was put in quarantine by hand holds nothing and is in quarantine.
+    public var toldState: DesktopState {
+        isSetAside && state == .empty ? .quarantined(cause: "an administrator has put it in quarantine", holding: false) : state
     }
 }
 

@@ -38,6 +38,13 @@ public struct ImageVersion: Hashable, Sendable {
     public let hasGuest: Bool
     /// Whether an administrator accepts that all of its desktops have one identity, where it does not hold that package.
     public var sharesIdentity: Bool
+    /// What an administrator notes of it, for people to read.
+    public var notes: String
+    /// When it was taken in, in seconds since 1970; nil where it was before that was kept.
+    public let added: Int64?
+
+    /// `<image>-<version>`, as people name it.
+    public var name: String { "\(image)-\(version)" }
 
     /// Whether its desktops may be restored from one memory, and need not be booted each.
     public var mayBeRestored: Bool { hasGuest || sharesIdentity }
@@ -45,7 +52,7 @@ public struct ImageVersion: Hashable, Sendable {
     public init(
         id: ImageVersionID, image: String, version: Int, boot: BootMode, disk: String, kernel: String, ramdisk: String, blankOverlay: String,
         commandLine: String, account: Account, checksum: String, diskSize: ByteCount, minimumMemory: ByteCount, hasGuest: Bool,
-        sharesIdentity: Bool = false
+        sharesIdentity: Bool = false, notes: String = "", added: Int64? = nil
     ) {
         self.id = id
         self.image = image
@@ -62,5 +69,7 @@ public struct ImageVersion: Hashable, Sendable {
         self.minimumMemory = minimumMemory
         self.hasGuest = hasGuest
         self.sharesIdentity = sharesIdentity
+        self.notes = notes
+        self.added = added
     }
 }

@@ -36,10 +36,18 @@ public struct Lab: Hashable, Sendable {
     /// What a lab's airing is where nobody says otherwise.
     public static let usualAiring = Duration.seconds(600)
     public var afterSession: AfterSession
+    /// How long a session may last, and how long nobody may touch its seat, before it is ended; zero: for ever.
+    public var longest: Duration
+    public var idle: Duration
+    /// How long before such an end its seat is told; at most half of the time that the seat may be idle.
+    public var warning: Duration
+    /// What a lab's warning is where nobody says otherwise.
+    public static let usualWarning = Duration.seconds(300)
 
     public init(
         id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
-        airing: Duration = Self.usualAiring, afterSession: AfterSession
+        airing: Duration = Self.usualAiring, afterSession: AfterSession, longest: Duration = .zero, idle: Duration = .zero,
+        warning: Duration = Self.usualWarning
     ) {
         self.id = id
         self.name = name
@@ -51,5 +59,8 @@ public struct Lab: Hashable, Sendable {
         self.grace = grace
         self.airing = airing
         self.afterSession = afterSession
+        self.longest = longest
+        self.idle = idle
+        self.warning = warning
     }
 }

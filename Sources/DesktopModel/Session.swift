@@ -18,6 +18,10 @@ public enum EndReason: String, Sendable, Codable, Hashable, CaseIterable {
     case seatRemoved = "seat-removed"
     /// An administrator ended it, or had its desktop made anew.
     case administrator
+    /// It lasted as long as its lab allows.
+    case timeLimit = "time-limit"
+    /// Nobody touched its seat for as long as its lab allows.
+    case idle
     /// The desktop shut itself down, crashed or was destroyed from outside.
     case desktopDied = "desktop-died"
     /// The desktop could not be handed out after it had been leased.

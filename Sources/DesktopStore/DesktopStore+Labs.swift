@@ -10,6 +10,7 @@ extension DesktopStore {
     /// Keeps a version of an image and gives it its number. `taken` where that version was used before.
     public func addImage(_ new: NewImageVersion) async throws(StoreError) -> ImageVersion {
         let taken = StoreError.taken(kind: "image version", name: "\(new.image)-\(new.version)")
+        let now = clock()
         return try await write(taken: taken) { db in
             try db.execute(sql: "INSERT INTO image (name, next_version) VALUES (?, 1) ON CONFLICT DO NOTHING", arguments: [new.image])
             try db.execute(
@@ -19,52 +20,57 @@ extension DesktopStore {
             try db.execute(
                 sql: """
                     INSERT INTO image_version (image, version, boot, disk, kernel, ramdisk, blank_overlay, command_line, user, password,
-                        checksum, disk_size, minimum_memory, has_guest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        checksum, disk_size, minimum_memory, has_guest, added) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
                     new.image, new.version, new.boot.rawValue, new.disk, new.kernel, new.ramdisk, new.blankOverlay, new.commandLine,
-                    new.account.user, new.account.password, new.checksum, new.diskSize.rawValue, new.minimumMemory.rawValue, new.hasGuest,
+                    new.account.user, new.account.password, new.checksum, new.diskSize.rawValue, new.minimumMemory.rawValue, new.hasGuest, now,
                 ])
             return ImageVersion(
                 id: ImageVersionID(rawValue: db.lastInsertedRowID), image: new.image, version: new.version, boot: new.boot, disk: new.disk,
                 kernel: new.kernel, ramdisk: new.ramdisk, blankOverlay: new.blankOverlay, commandLine: new.commandLine,
                 account: new.account, checksum: new.checksum, diskSize: new.diskSize, minimumMemory: new.minimumMemory,
-                hasGuest: new.hasGuest)
+                hasGuest: new.hasGuest, added: now)
         }
     }
 
-    /// Whether desktops of an image may share an identity. `unknown` where there is no such version.
-    public func setSharedIdentity(of image: ImageVersionID, to accepted: Bool) async throws(StoreError) {
+    /// Changes what of a version of an image can change: whether its desktops may share an identity, and its notes. `unknown` where there is no
+    /// such version.
+    public func updateImage(_ image: ImageVersion) async throws(StoreError) {
         try await write { db in
-            try db.execute(sql: "UPDATE image_version SET shares_identity = ? WHERE id = ?", arguments: [accepted, image.rawValue])
-            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "image version", id: String(image.rawValue)) }
+            try db.execute(
+                sql: "UPDATE image_version SET shares_identity = ?, notes = ? WHERE id = ?",
+                arguments: [image.sharesIdentity, image.notes, image.id.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "image version", id: String(image.id.rawValue)) }
         }
     }
 
-    /// Forgets a version of an image. `inUse` while a lab or a desktop names it.
+    /// Forgets a version of an image. `inUse` while a lab, a checkpoint, or a desktop that holds something names it.
     public func removeImage(_ id: ImageVersionID) async throws(StoreError) {
-        try await remove(from: "image_version", kind: "image version", id: id.rawValue)
+        try await write(disagreement: .inUse(kind: "image version", id: String(id.rawValue))) { db in
+            try db.execute(
+                sql: "UPDATE desktop SET image_version = NULL WHERE image_version = ? AND (state = 'empty' OR (state = 'quarantined' AND NOT holding))",
+                arguments: [id.rawValue])
+            try db.execute(sql: "DELETE FROM image_version WHERE id = ?", arguments: [id.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "image version", id: String(id.rawValue)) }
+        }
     }
 
-    /// Keeps a new lab and gives it its number. `taken` where another lab has the name, `unknown` where there is no such image version.
-    public func addLab(
-        name: String, image: ImageVersionID, profile: Profile, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
-        airing: Duration = Lab.usualAiring, afterSession: AfterSession
-    ) async throws(StoreError) -> Lab {
-        let missing = StoreError.unknown(kind: "image version", id: String(image.rawValue))
-        return try await write(disagreement: missing, taken: .taken(kind: "lab", name: name)) { db in
+    /// Keeps a new lab and gives it its number in the place of its own. `taken` where another lab has the name, `unknown` where there is no such
+    /// image version.
+    public func addLab(_ new: Lab) async throws(StoreError) -> Lab {
+        let missing = StoreError.unknown(kind: "image version", id: String(new.image.rawValue))
+        return try await write(disagreement: missing, taken: .taken(kind: "lab", name: new.name)) { db in
             try db.execute(
                 sql: """
                     INSERT INTO lab (name, image_version, vcpus, memory, size, least_ready, at_once, grace_nanoseconds, airing_nanoseconds,
-                        after_session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        after_session, longest_nanoseconds, idle_nanoseconds, warning_nanoseconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
-                arguments: [
-                    name, image.rawValue, profile.vcpus, profile.memory.rawValue, size, leastReady, atOnce, grace.nanoseconds,
-                    airing.nanoseconds, afterSession.rawValue,
-                ])
-            return Lab(
-                id: LabID(rawValue: db.lastInsertedRowID), name: name, image: image, profile: profile, size: size,
-                leastReady: leastReady, atOnce: atOnce, grace: .nanoseconds(grace.nanoseconds), airing: .nanoseconds(airing.nanoseconds), afterSession: afterSession)
+                arguments: StatementArguments(Self.columns(of: new)))
+            guard let lab = try Self.rows(db, "SELECT * FROM lab WHERE id = ?", of: "lab", arguments: [db.lastInsertedRowID]).first else {
+                throw StoreError.unknown(kind: "lab", id: new.name)
+            }
+            return try lab.lab()
         }
     }
 
@@ -75,14 +81,19 @@ extension DesktopStore {
             try db.execute(
                 sql: """
                     UPDATE lab SET name = ?, image_version = ?, vcpus = ?, memory = ?, size = ?, least_ready = ?, at_once = ?, grace_nanoseconds = ?,
-                        airing_nanoseconds = ?, after_session = ? WHERE id = ?
+                        airing_nanoseconds = ?, after_session = ?, longest_nanoseconds = ?, idle_nanoseconds = ?, warning_nanoseconds = ? WHERE id = ?
                     """,
-                arguments: [
-                    lab.name, lab.image.rawValue, lab.profile.vcpus, lab.profile.memory.rawValue, lab.size, lab.leastReady, lab.atOnce,
-                    lab.grace.nanoseconds, lab.airing.nanoseconds, lab.afterSession.rawValue, lab.id.rawValue,
-                ])
+                arguments: StatementArguments(Self.columns(of: lab) + [lab.id.rawValue]))
             guard db.changesCount == 1 else { throw StoreError.unknown(kind: "lab", id: String(lab.id.rawValue)) }
         }
+    }
+
+    /// What is kept of a lab beside its number, from `name` to `warning_nanoseconds`.
+    private static func columns(of lab: Lab) -> [(any DatabaseValueConvertible)?] {
+        [
+            lab.name, lab.image.rawValue, lab.profile.vcpus, lab.profile.memory.rawValue, lab.size, lab.leastReady, lab.atOnce, lab.grace.nanoseconds,
+            lab.airing.nanoseconds, lab.afterSession.rawValue, lab.longest.nanoseconds, lab.idle.nanoseconds, lab.warning.nanoseconds,
+        ]
     }
 
     /// The hardware that a desktop is to have instead of its lab's; nil: its lab's. `unknown` where there is no such desktop.
@@ -91,6 +102,14 @@ extension DesktopStore {
             try db.execute(
                 sql: "UPDATE desktop SET own_vcpus = ?, own_memory = ? WHERE id = ?",
                 arguments: [own?.vcpus, own?.memory.rawValue, desktop.rawValue])
+            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "desktop", id: String(desktop.rawValue)) }
+        }
+    }
+
+    /// Whether an administrator has put a desktop in quarantine. `unknown` where there is no such desktop.
+    public func setAside(_ desktop: DesktopID, _ isSetAside: Bool) async throws(StoreError) {
+        try await write { db in
+            try db.execute(sql: "UPDATE desktop SET set_aside = ? WHERE id = ?", arguments: [isSetAside, desktop.rawValue])
             guard db.changesCount == 1 else { throw StoreError.unknown(kind: "desktop", id: String(desktop.rawValue)) }
         }
     }

@@ -7,7 +7,15 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people]
+    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people, policy]
+
+    /// Names of migrations, also of ones that this version does not know, in the order of their numbers.
+    static func inOrder(_ names: Set<String>) -> [String] {
+        names.sorted { left, right in
+            let (first, second) = (Int(left.prefix(while: \.isNumber)), Int(right.prefix(while: \.isNumber)))
+            return (first ?? .max, left) < (second ?? .max, right)
+        }
+    }
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
@@ -125,6 +133,19 @@ struct StoreMigration: Sendable {
 
                 ALTER TABLE seat ADD COLUMN table_column INTEGER;
                 ALTER TABLE seat ADD COLUMN table_row INTEGER CHECK ((table_row IS NULL) = (table_column IS NULL));
+                """)
+    }
+
+    /// Desktops in quarantine by hand, what is noted of images, and how long sessions may last.
+    static let policy = StoreMigration(name: "11-policy") {
+        try $0.execute(
+            sql: """
+                ALTER TABLE desktop ADD COLUMN set_aside INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE image_version ADD COLUMN notes TEXT NOT NULL DEFAULT '';
+                ALTER TABLE image_version ADD COLUMN added INTEGER;
+                ALTER TABLE lab ADD COLUMN longest_nanoseconds INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE lab ADD COLUMN idle_nanoseconds INTEGER NOT NULL DEFAULT 0;
+                ALTER TABLE lab ADD COLUMN warning_nanoseconds INTEGER NOT NULL DEFAULT 300000000000;
                 """)
     }
 

@@ -92,15 +92,18 @@ extension StoredRow {
             blankOverlay: try text("blank_overlay"), commandLine: try text("command_line"),
             account: Account(user: try text("user"), password: try text("password")), checksum: try text("checksum"),
             diskSize: try byteCount("disk_size"), minimumMemory: try byteCount("minimum_memory"),
-            hasGuest: try integer("has_guest") != 0, sharesIdentity: try integer("shares_identity") != 0)
+            hasGuest: try integer("has_guest") != 0, sharesIdentity: try integer("shares_identity") != 0,
+            notes: try text("notes"), added: try optionalInteger("added"))
     }
 
     func lab() throws(StoreError) -> Lab {
         Lab(
             id: LabID(rawValue: try integer("id")), name: try text("name"), image: ImageVersionID(rawValue: try integer("image_version")),
             profile: Profile(vcpus: try number("vcpus"), memory: try byteCount("memory")), size: try number("size"),
-            leastReady: try number("least_ready"), atOnce: try number("at_once"), grace: .nanoseconds(try integer("grace_nanoseconds")), airing: .nanoseconds(try integer("airing_nanoseconds")),
-            afterSession: try word("after_session"))
+            leastReady: try number("least_ready"), atOnce: try number("at_once"), grace: .nanoseconds(try integer("grace_nanoseconds")),
+            airing: .nanoseconds(try integer("airing_nanoseconds")), afterSession: try word("after_session"),
+            longest: .nanoseconds(try integer("longest_nanoseconds")), idle: .nanoseconds(try integer("idle_nanoseconds")),
+            warning: .nanoseconds(try integer("warning_nanoseconds")))
     }
 
     func desktop() throws(StoreError) -> Desktop {
@@ -109,6 +112,7 @@ extension StoredRow {
             name: try text("name"), place: Place(rawValue: try number("place")), generation: Generation(rawValue: try number("generation")),
             state: try desktopState(), image: try optionalInteger("image_version").map { ImageVersionID(rawValue: $0) },
             profile: try profile("vcpus", "memory"), ownProfile: try profile("own_vcpus", "own_memory"),
+            isSetAside: try integer("set_aside") != 0,
             checkpoint: try optionalInteger("checkpoint") == nil ? nil : CheckpointID(rawValue: try number("checkpoint")),
             fingerprint: try optionalBytes("fingerprint", count: 32), password: try optionalText("password"), failure: try failure())
     }

@@ -32,8 +32,8 @@ struct ClaimRoom {
                 account: Account(user: "bench", password: "bench"), checksum: String(repeating: "0", count: 64), diskSize: .mebibytes(1),
                 minimumMemory: memory))
         let lab = try await store.addLab(
-            name: "bench", image: image.id, profile: Profile(vcpus: 1, memory: memory), size: desktops, grace: .seconds(60),
-            afterSession: .claimAgain)
+            Lab(id: LabID(rawValue: 0), name: "bench", image: image.id, profile: Profile(vcpus: 1, memory: memory), size: desktops, grace: .seconds(60),
+            afterSession: .claimAgain))
         var ids: [SeatID] = []
         for number in 1...seats {
             let word = (0..<32).map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) }

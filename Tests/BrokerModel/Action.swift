@@ -27,6 +27,11 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
     case pace(lab: Int, ready: Int, atOnce: Int)
     /// A desktop is to have so much memory of its own; none: its lab's.
     case own(desktop: Int, mebibytes: Int?)
+    /// A desktop is put in quarantine by hand, or released.
+    case quarantine(desktop: Int)
+    case release(desktop: Int)
+    /// How long sessions of a lab may last, and how long before their end they are warned; 0: for ever.
+    case limit(lab: Int, seconds: Int, warning: Int)
     /// It is accepted that desktops of the image without the guest package have one identity, or no longer.
     case share(Bool)
     case addLab(size: Int)
@@ -69,6 +74,9 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         case .refit(let lab, let image, let mebibytes): "refit(lab \(lab), image \(image), \(mebibytes) MiB)"
         case .pace(let lab, let ready, let atOnce): "pace(lab \(lab), \(ready) ready, \(atOnce) at once)"
         case .own(let desktop, let mebibytes): "own(desktop \(desktop), \(mebibytes.map { "\($0) MiB" } ?? "as its lab"))"
+        case .quarantine(let desktop): "quarantine(desktop \(desktop))"
+        case .release(let desktop): "release(desktop \(desktop))"
+        case .limit(let lab, let seconds, let warning): "limit(lab \(lab), \(seconds) s, warning \(warning) s)"
         case .share(let accepted): "share(\(accepted))"
         case .addLab(let size): "addLab(size \(size))"
         case .deleteLab(let lab): "deleteLab(\(lab))"
@@ -87,7 +95,10 @@ enum Action: Hashable, Sendable, CustomStringConvertible {
         func maybe() -> Bool { Bool.random(using: &random) }
         let number = Int.random(in: 0..<1_000, using: &random)
         switch Int.random(in: 0..<1_000, using: &random) {
-        case 0..<270: return .passTime(milliseconds: one(of: [50, 500, 5_000, 20_000, 60_000]))
+        case 0..<255: return .passTime(milliseconds: one(of: [50, 500, 5_000, 20_000, 60_000]))
+        case 255..<260: return .quarantine(desktop: number)
+        case 260..<265: return .release(desktop: number)
+        case 265..<270: return .limit(lab: number, seconds: one(of: [0, 60, 600]), warning: one(of: [0, 20, 300]))
         case 270..<430: return .claim(seat: number, boot: Int.random(in: 1...2, using: &random), givesUp: one(of: [false, false, false, true]))
         case 430..<510: return .end(session: number, one(of: [.logOff, .closed, .administrator]))
         case 510..<550: return .openLink(session: number, link: .random(in: 1...3, using: &random))

@@ -11,11 +11,28 @@ extension History {
         seatsLeave()
         // Longer than a call that is not answered takes, and what follows it.
         advance(milliseconds: 1_200_000)
+        limitsAreKept()
+        quarantineIsKept()
         sessionsGoOn()
         sessionsEnd()
         guard becomesWhole() else { return }
         watch.concludes()
         serveAll()
+    }
+
+    /// Nobody has come for longer than any lab with a limit allows, its warning included.
+    private func limitsAreKept() {
+        for seat in watch.seatsBeyondTheirLimit() { watch.add("the session of seat \(seat) goes on for longer than its lab allows") }
+    }
+
+    /// What was put in quarantine by hand stands ready for nobody, until it is released.
+    private func quarantineIsKept() {
+        for desktop in watch.desktopsSetAside() {
+            watch.require(desktop.state == "empty" || desktop.state == "quarantined" || desktop.state == "leased", "\(desktop.name) is in quarantine by hand, and \(desktop.state)")
+        }
+        for desktop in watch.desktopsSetAside() { begin { try? await $0.administration.releaseDesktop(desktop.name) } }
+        advance(milliseconds: 1_000)
+        watch.require(watch.desktopsSetAside().isEmpty, "a desktop is not released")
     }
 
     /// A session that goes on has a desktop that runs, and may have all of its memory.

@@ -145,7 +145,17 @@ final class History {
             guard let name = pick(number, watch.desktops().map(\.name)) else { return }
             let change = mebibytes.map { HardwareChange.own(vcpus: nil, memory: .mebibytes(Int64($0))) } ?? .asLab
             begin { _ = try? await $0.administration.changeDesktop(name, change, onlyTell: false) }
-        case .share(let accepted): begin { _ = try? await $0.administration.changeImage(Template.images[1], sharesIdentity: accepted) }
+        case .quarantine(let number):
+            guard let name = pick(number, watch.desktops().map(\.name)) else { return }
+            begin { try? await $0.administration.quarantineDesktop(name) }
+        case .release(let number):
+            guard let name = pick(number, watch.desktops().map(\.name)) else { return }
+            begin { try? await $0.administration.releaseDesktop(name) }
+        case .limit(let number, let seconds, let warning):
+            guard let name = pick(number, watch.labs())?.name else { return }
+            let change = LabChange(longest: .seconds(seconds), warning: .seconds(warning))
+            begin { _ = try? await $0.administration.changeLab(name, change) }
+        case .share(let accepted): begin { _ = try? await $0.administration.changeImage(Template.images[1], ImageChange(sharesIdentity: accepted)) }
         case .addLab(let size):
             labsAdded += 1
             let draft = Self.draft("spare\(labsAdded)", size: size)

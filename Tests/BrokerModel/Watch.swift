@@ -231,6 +231,19 @@ final class Watch: Sendable {
         } ?? []
     }
 
+    /// Those that are in quarantine by hand.
+    func desktopsSetAside() -> [Row] {
+        let kept = Set(read { try String.fetchAll($0, sql: "SELECT name FROM desktop WHERE set_aside") } ?? [])
+        return desktops().filter { kept.contains($0.name) }
+    }
+
+    /// The seats whose sessions are open in a lab that has a limit.
+    func seatsBeyondTheirLimit() -> [String] {
+        let sql = "SELECT seat_name FROM session JOIN desktop ON desktop.id = session.desktop JOIN lab ON lab.id = desktop.lab "
+            + "WHERE ended IS NULL AND longest_nanoseconds > 0"
+        return read { try String.fetchAll($0, sql: sql) } ?? []
+    }
+
     /// How many desktops are ready in the lab of a session's desktop; nil where another of them has changed its state since.
     func ready(beside session: SessionRow, unchangedSince instant: SimulatedClock.Instant) -> Int? {
         let others = "FROM desktop WHERE id != ? AND lab = (SELECT lab FROM desktop WHERE id = ?)"

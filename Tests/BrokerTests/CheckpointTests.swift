@@ -67,8 +67,8 @@ struct CheckpointTests {
         var history = try await History(plain)
         #expect(try await deeds(&history) == ["boot", "boot"])
         var image = try history.room.image(lab.image)
-        try await plain.store.setSharedIdentity(of: image.id, to: true)
         image.sharesIdentity = true
+        try await plain.store.updateImage(image)
         history.take(.imageIs(image))
         let (first, second) = (try history.room.desktop(named: "room1-1").id, try history.room.desktop(named: "room1-2").id)
         history.take(.remake(first))
@@ -81,7 +81,7 @@ struct CheckpointTests {
         history.take(.remake(first))
         #expect(try await deeds(&history) == ["restore 1"])
         image.sharesIdentity = false
-        try await plain.store.setSharedIdentity(of: image.id, to: false)
+        try await plain.store.updateImage(image)
         history.take(.imageIs(image))
         for desktop in [first, second] { history.take(.remake(desktop)) }
         #expect(try await deeds(&history) == ["boot", "boot"])

@@ -9,14 +9,15 @@ extension World {
     func recount(_ room: Room) {
         let all = Array(room.desktops.values)
         func ids(_ holds: (DesktopState) -> Bool) -> Set<DesktopID> { Set(all.filter { holds($0.state) }.map(\.id)) }
-        require(room.desktops.empty == ids { $0 == .empty }, "the empty desktops are counted wrong")
+        let mayBeMade = Set(all.filter { $0.toldState == .empty }.map(\.id))
+        require(room.desktops.empty == mayBeMade, "the empty desktops are counted wrong")
         require(room.desktops.underWay == ids { ["preparing", "retiring"].contains($0.word) }, "those under way are counted wrong")
         require(room.desktops.stuck == ids { $0.word == "quarantined" && $0.holdsResources }, "those that hold something are counted wrong")
         require(room.desktops.kinds == all.reduce(into: [:]) { $0[Desktops.Kind($1), default: 0] += 1 }, "the kinds are counted wrong")
         for lab in Set(all.map(\.lab)) {
             let ready = all.filter { $0.lab == lab && $0.state == .ready }.sorted { $0.number < $1.number }
             require(room.desktops.ready(in: lab).map(\.id) == ready.map(\.id), "the ready desktops are counted wrong")
-            let busy = all.count { $0.lab == lab && ["leased", "quarantined"].contains($0.state.word) }
+            let busy = all.count { $0.lab == lab && ["leased", "quarantined"].contains($0.toldState.word) }
             require(room.desktops.busy(in: lab) == busy, "those that nobody can be given are counted wrong")
             require(room.desktops.count(in: lab) == all.count { $0.lab == lab }, "the desktops of a lab are counted wrong")
         }
@@ -29,6 +30,11 @@ extension World {
         }
         require(room.airings.soonest?.at == airings.min(), "an airing is missed")
         require(room.sessions.soonest == room.sessions.values.compactMap(\.deadline).min(), "a session's deadline is missed")
+        let limits = room.sessions.values.compactMap { open -> Instant? in
+            guard let end = room.timeLimit(of: open), let lab = room.desktops[open.session.desktop].flatMap({ room.labs[$0.lab] }) else { return nil }
+            return open.warnedAt == nil ? end + (.zero - lab.warning) : end
+        }
+        require(room.limits.soonest?.at == limits.min(), "a session's limit is missed")
         for session in room.sessions.values.map(\.session) {
             require(room.sessions.session(of: session.seat)?.session.id == session.id, "a seat's session is not found")
             require(room.sessions.session(with: session.ticket)?.session.id == session.id, "a ticket's session is not found")

@@ -69,8 +69,9 @@ final class World {
         for number in 1...labs {
             result.append(
                 try await store.addLab(
-                    name: "room\(number)", image: image.id, profile: Profile(vcpus: 1, memory: memory), size: size, grace: .seconds(60),
-                    afterSession: .claimAgain))
+                    Lab(
+                        id: LabID(rawValue: 0), name: "room\(number)", image: image.id, profile: Profile(vcpus: 1, memory: memory), size: size,
+                        grace: .seconds(60), afterSession: .claimAgain)))
         }
         return result
     }

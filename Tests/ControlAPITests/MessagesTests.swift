@@ -19,13 +19,13 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
 @Suite struct MessagesTests {
     private let lease = LeaseMessage(
         session: 12, desktop: "room1-3", ticket: "t", account: .init(user: "student", password: "p"), fingerprint: "aa:bb", relayPort: 3389,
-        resumed: false, afterSession: "claim-again", graceSeconds: 60)
+        resumed: false, afterSession: "claim-again", graceSeconds: 60, idleSeconds: 0, warningSeconds: 300)
 
     @Test func aLeaseIsWrittenAsSeatsReadIt() throws {
         #expect(
             try json(ClaimMessage.leased(lease)) == """
                 {"account":{"password":"p","user":"student"},"afterSession":"claim-again","desktop":"room1-3","fingerprint":"aa:bb",\
-                "graceSeconds":60,"relayPort":3389,"resumed":false,"session":12,"state":"leased","ticket":"t"}
+                "graceSeconds":60,"idleSeconds":0,"relayPort":3389,"resumed":false,"session":12,"state":"leased","ticket":"t","warningSeconds":300}
                 """)
     }
 
@@ -64,7 +64,7 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
     @Test func theRoomAndItsPartsReadBack() throws {
         let lab = LabMessage(
             name: "room1", image: "debian-desktop-1", vcpus: 1, memory: 512 << 20, size: 2, leastReady: 1, atOnce: 0, graceSeconds: 60,
-            airingSeconds: 600, afterSession: "shut-down", desktops: ["ready": 1, "leased": 1], waiting: 0)
+            airingSeconds: 600, afterSession: "shut-down", longestSeconds: 2700, idleSeconds: 0, warningSeconds: 300, desktops: ["ready": 1, "leased": 1], waiting: 0)
         try expectRoundTrip(
             RoomMessage(
                 labs: [lab], memory: .init(total: 4 << 30, forDesktops: 3 << 30, promised: 1 << 30), disk: .init(free: 5, total: nil),
@@ -72,7 +72,7 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
         try expectRoundTrip(
             DesktopMessage(
                 name: "room1-1", lab: "room1", state: "leased", step: nil, session: 12, generation: 3, vcpus: 2, memory: 1 << 30,
-                hasOwnHardware: true, address: "10.77.0.2", since: Moment(seconds: 5), explanation: nil))
+                hasOwnHardware: true, isSetAside: false, address: "10.77.0.2", since: Moment(seconds: 5), explanation: nil))
         try expectRoundTrip(
             SessionMessage(
                 id: 1, seat: "pi-07", desktop: "room1-1", began: Moment(seconds: 1), ended: Moment(seconds: 2), reason: "log-off",

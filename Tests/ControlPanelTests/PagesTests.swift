@@ -31,7 +31,7 @@ import Testing
     private static func desktop(_ number: Int, of lab: String, _ state: DesktopState) -> DesktopReport {
         DesktopReport(
             name: "\(lab)-\(number)", lab: lab, state: state, generation: Generation(rawValue: 3), profile: Profile(vcpus: 2, memory: .gibibytes(1)),
-            hasOwnProfile: number == 2, address: "10.88.0.\(9 + number)", since: 1_772_439_300, explanation: nil)
+            hasOwnProfile: number == 2, isSetAside: number == 3, address: "10.88.0.\(9 + number)", since: 1_772_439_300, explanation: nil)
     }
 
     private static func seat(_ number: Int, of lab: String, session: Int64? = nil, connected: Bool = false, line: Int? = nil) -> SeatReport {
@@ -75,7 +75,15 @@ import Testing
     private static let image = ImageVersion(
         id: ImageVersionID(rawValue: 1), image: "debian-desktop", version: 1, boot: .pv, disk: "/d", kernel: "/k", ramdisk: "/r", blankOverlay: "/b",
         commandLine: "", account: Account(user: "student", password: "secret"), checksum: String(repeating: "a", count: 64), diskSize: .gibibytes(4),
-        minimumMemory: .mebibytes(256), hasGuest: true)
+        minimumMemory: .mebibytes(256), hasGuest: false, notes: bad, added: 1_772_439_300)
+
+    private static let imageReport = ImageReport(
+        version: image, labs: ["room"], desktops: 3,
+        checkpoints: [.making, .unproven, .proven, .failed(cause: bad)].enumerated().map { number, state in
+            Checkpoint(
+                id: CheckpointID(rawValue: UInt32(number + 1)), image: image.id, profile: Profile(vcpus: 1, memory: .gibibytes(1)), host: "",
+                memory: .mebibytes(300), state: state, failures: 0)
+        })
 
     private func viewer(_ language: Language, _ role: Role? = .administrator) -> Viewer {
         Viewer(
@@ -107,13 +115,19 @@ import Testing
                         seats: [], sessions: [], hasImages: false, operations: [], lab: "none", isArranging: true), for: administrator)
             ),
             ("labs", pages.labs(labs, seats: Self.view().seats, for: administrator)), ("labs, empty", pages.labs([], seats: [], for: administrator)),
-            ("lab", pages.lab(labs[0], form: LabForm(labs[0]), images: [Self.image], consequences: [Self.bad], for: administrator)),
+            ("lab", pages.lab(labs[0], form: LabForm(labs[0]), images: [Self.imageReport], consequences: [Self.bad], for: administrator)),
             ("lab, new", pages.lab(nil, form: LabForm(), images: [], consequences: nil, for: administrator)),
             ("desktops", pages.desktops(Self.view().desktops, labs: labs, lab: "room", for: administrator)),
             ("desktops, empty", pages.desktops([], labs: [], lab: nil, for: administrator)),
             ("desktop", pages.desktop(told, session: nil, hardware: ("2", Self.bad), consequences: [Self.bad], for: administrator)),
-            ("images", pages.images([Self.image], labs: labs, folder: Self.bad, operations: [], for: administrator)),
-            ("images, empty", pages.images([], labs: [], folder: "/x", operations: [], for: administrator)),
+            ("images", pages.images([Self.imageReport], folder: Self.bad, operations: [], for: administrator)),
+            ("images, empty", pages.images([], folder: "/x", operations: [], for: administrator)),
+            (
+                "image",
+                pages.image(
+                    Self.imageReport, before: Self.imageReport, labs: ["room", "other"], chosen: ["other"], notes: Self.bad, consequences: [Self.bad],
+                    for: administrator)
+            ),
             ("seats", pages.seats(Self.view().seats, labs: labs, for: administrator)), ("seats, empty", pages.seats([], labs: [], for: administrator)),
             ("seat", pages.seat(Self.view().seats[0], form: SeatForm(Self.view().seats[0]), labs: labs, enrolment: (Self.bad, 60), for: administrator)),
             ("seat, new", pages.seat(nil, form: SeatForm(), labs: labs, enrolment: nil, for: administrator)),

@@ -83,6 +83,11 @@ import Testing
             #expect(try await server.punnet("image", "set", "debian-desktop-1", "--shared-identity", "refuse").status == 0)
             #expect(try await server.punnet("image", "list").output.contains("booted"))
             #expect(try await server.punnet("image", "set", "nothing", "--shared-identity", "refuse").status == 1)
+            #expect(try await server.punnet("image", "set", "debian-desktop", "--notes", "with Scratch").status == 0)
+            #expect(try await server.punnet("image", "list").output.contains("with Scratch"))
+            #expect(try await server.punnet("image", "set", "debian-desktop").status == 64, "nothing is to be set")
+            let needed = try await server.punnet("image", "delete", "debian-desktop", "--yes")
+            #expect(needed.status == 1 && needed.errors.contains("lab 'room1'"))
         }
     }
 

@@ -10,7 +10,8 @@ import Testing
     private let operations = Operations(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     private let image = ImageMessage(
         name: "debian-desktop-1", image: "debian-desktop", version: 1, boot: "pv", user: "student", checksum: "00", diskSize: 1,
-        minimumMemory: 1, hasGuest: true, sharesIdentity: false)
+        minimumMemory: 1, hasGuest: true, sharesIdentity: false, notes: "", added: nil, labs: [], desktops: 0,
+        checkpoints: [])
 
     @Test func workIsAnsweredAtOnceAndSeenToItsEnd() async throws {
         let (gate, opener) = AsyncStream<Void>.makeStream()

@@ -221,18 +221,22 @@ import Testing
             try await browser.begin()
             let fields: KeyValuePairs = [
                 "name": "room2", "image": "debian-desktop-1", "vcpus": "1", "memory": "512 MiB", "size": "1", "leastReady": "0", "atOnce": "0",
-                "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "do": "save",
+                "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "longest": "45min", "idle": "0", "warning": "5min",
+                    "do": "save",
             ]
             #expect(try await browser.post("/labs/new", fields).status == 303)
             let lab = try #require(try await server.room.administration.room().labs.first { $0.lab.name == "room2" })
             #expect(lab.lab.profile == Profile(vcpus: 1, memory: .mebibytes(512)))
+            #expect(lab.lab.longest == .seconds(2700) && lab.lab.idle == .zero && lab.lab.warning == .seconds(300))
             let tooLarge = try await browser.post(
                 "/labs/room2",
                 [
                     "image": "debian-desktop-1", "vcpus": "1", "memory": "much", "size": "1", "leastReady": "0", "atOnce": "0",
-                    "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "do": "save",
+                    "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "longest": "45min", "idle": "0", "warning": "5min",
+                    "do": "save",
                 ])
             #expect(tooLarge.status == 422 && tooLarge.body.contains("value=\"much\""))
+            #expect(tooLarge.body.contains("name=\"memory\" aria-invalid=\"true\""), "the field that was refused is marked")
             #expect(try await browser.post("/labs/room2/delete").status == 303)
             let entries = try await server.room.people.journal(before: nil, limit: 100)
             #expect(entries.map(\.action) == ["lab-delete", "lab-create", "first-start"])
@@ -243,6 +247,61 @@ import Testing
             let own = try await server.room.people.journal(before: nil, limit: 2)
             #expect(own.map(\.action) == ["seat-add", "lab-change"] && own.map(\.subject) == ["pi-1", "room1"])
             #expect(own.allSatisfy { $0.who == NSUserName() && $0.origin == "server" })
+        }
+    }
+
+    @Test func anImageIsNotedGivenTakenBackAndDeletedOnceNothingNeedsIt() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            try await server.room.addImage(2)
+            let browser = Browser(server)
+            try await browser.begin()
+            func image() async throws -> String? { try await server.room.administration.room().labs.first?.image }
+            let needed = try await browser.post("/images/debian-desktop-1/delete")
+            #expect(needed.status == 409 && needed.body.contains("room1"))
+
+            #expect(try await browser.post("/images/debian-desktop-1", ["notes": "with <b>Scratch</b>"]).status == 303)
+            #expect(try await browser.get("/images").body.contains("with &lt;b&gt;Scratch"))
+            #expect(try await browser.post("/images/debian-desktop-1", ["notes": String(repeating: "x", count: 501)]).status == 422)
+
+            #expect(try await browser.post("/images/debian-desktop-2/give", ["do": "give"]).status == 422, "to nobody")
+            let told = try await browser.post("/images/debian-desktop-2/give", ["lab": "room1", "do": "preview"])
+            #expect(told.status == 200 && told.body.contains("room1: "))
+            #expect(try await image() == "debian-desktop-1", "a preview changes nothing")
+            #expect(try await browser.post("/images/debian-desktop-2/give", ["lab": "room1", "do": "give"]).status == 303)
+            #expect(try await image() == "debian-desktop-2")
+            #expect(try await browser.get("/images/debian-desktop-2").body.contains("action=\"/images/debian-desktop-1/give\""), "the way back")
+            #expect(try await browser.post("/images/debian-desktop-1/give", ["lab": "room1", "do": "give"]).status == 303)
+            #expect(try await image() == "debian-desktop-1")
+
+            // What was begun of it goes first.
+            let end = ContinuousClock.now + .seconds(60)
+            while try await browser.post("/images/debian-desktop-2/delete").status != 303, .now < end { try await Task.sleep(for: .milliseconds(50)) }
+            #expect(try await server.room.administration.images().map(\.version.name) == ["debian-desktop-1"])
+            #expect(try await browser.get("/images/debian-desktop-2").status == 404)
+            let actions = try await server.room.people.journal(before: nil, limit: 100).map(\.action)
+            #expect(actions == ["image-delete", "lab-change", "lab-change", "image-change", "first-start"])
+        }
+    }
+
+    @Test func aDesktopIsPutInQuarantineAndReleased() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let name = try #require(try await server.room.administration.desktops(lab: "room1").first).name
+            func isSetAside() async throws -> Bool? { try await server.room.administration.desktops(lab: "room1").first?.isSetAside }
+            #expect(try await browser.post("/desktops/\(name)/quarantine").status == 303)
+            #expect(try await isSetAside() == true)
+            #expect(try await browser.get("/desktops/\(name)").body.contains("/desktops/\(name)/release"))
+            let refused = try await server.punnet("desktop", "remake", name, "--yes")
+            #expect(refused.status == 1 && refused.errors.contains("release"))
+            #expect(try await browser.post("/desktops/\(name)/release").status == 303)
+            #expect(try await isSetAside() == false)
+            #expect(try await server.punnet("desktop", "quarantine", name).status == 0)
+            #expect(try await isSetAside() == true)
+            #expect(try await server.punnet("desktop", "release", name).status == 0)
+            #expect(try await isSetAside() == false)
         }
     }
 

@@ -30,10 +30,11 @@ import Testing
         #expect(Untrusted.bearerToken("Bearer " + String(repeating: "a", count: 600)) == nil)
     }
 
-    @Test func aSeatMayGiveTwoReasonsOnly() throws {
+    @Test func aSeatMayGiveThreeReasonsOnly() throws {
         #expect(try Untrusted.seatReason("log-off") == .logOff)
         #expect(try Untrusted.seatReason("closed") == .closed)
-        for reason in EndReason.allCases where reason != .logOff && reason != .closed {
+        #expect(try Untrusted.seatReason("idle") == .idle)
+        for reason in EndReason.allCases where ![.logOff, .closed, .idle].contains(reason) {
             #expect(throws: Problem.self) { try Untrusted.seatReason(reason.rawValue) }
         }
     }

@@ -1,4 +1,3 @@
-import Broker
 import DesktopModel
 import DesktopStore
 import Hypervisor
@@ -6,6 +5,8 @@ import Identity
 import Logging
 import ServiceLifecycle
 import Synchronization
+
+@testable import Broker
 
 /// A real broker over a real database, on a server where no desktop can be started: its seats wait.
 struct TestRoom: Sendable {
@@ -15,18 +16,16 @@ struct TestRoom: Sendable {
     let people: PeopleRegistry
     /// The code for the first start that was drawn last.
     let code: ShownCode
+    private let store: DesktopStore
 
     /// One lab `room1` of one desktop, made of one version of one image.
     static func make(in folder: String) async throws -> TestRoom {
         let store = try DesktopStore(path: folder + "/data/punnet.db")
-        let image = try await store.addImage(
-            NewImageVersion(
-                image: "debian-desktop", version: 1, boot: .pv, disk: "/none/disk.qcow2", kernel: "/none/vmlinuz", ramdisk: "/none/initrd",
-                blankOverlay: "/none/blank.qcow2", commandLine: "root=/dev/xvda", account: Account(user: "student", password: "secret"),
-                checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(4), minimumMemory: .mebibytes(256)))
+        let image = try await store.addImage(Self.image(1))
         _ = try await store.addLab(
-            name: "room1", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 1, grace: .seconds(60),
-            afterSession: .claimAgain)
+            Lab(
+                id: LabID(rawValue: 0), name: "room1", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 1,
+                grace: .seconds(60), afterSession: .claimAgain))
         guard let subnet = IPv4Subnet("10.88.0.0/24") else { preconditionFailure("the subnet is written here") }
         let server = ServerWithoutXen(plan: AddressPlan(subnet: subnet))
         let broker = Broker(
@@ -35,7 +34,19 @@ struct TestRoom: Sendable {
         let code = ShownCode()
         return TestRoom(
             broker: broker, seats: SeatRegistry(broker, store: store), administration: Administration(broker, store: store),
-            people: PeopleRegistry(broker, store: store) { code.show($0) }, code: code)
+            people: PeopleRegistry(broker, store: store) { code.show($0) }, code: code, store: store)
+    }
+
+    private static func image(_ version: Int) -> NewImageVersion {
+        NewImageVersion(
+            image: "debian-desktop", version: version, boot: .pv, disk: "/none/disk.qcow2", kernel: "/none/vmlinuz", ramdisk: "/none/initrd",
+            blankOverlay: "/none/blank.qcow2", commandLine: "root=/dev/xvda", account: Account(user: "student", password: "secret"),
+            checksum: String(repeating: "0", count: 64), diskSize: .gibibytes(4), minimumMemory: .mebibytes(256))
+    }
+
+    /// Another version of the image, as if it had been taken in.
+    func addImage(_ version: Int) async throws {
+        await broker.deliver(.imageIs(try await store.addImage(Self.image(version))))
     }
 }
 

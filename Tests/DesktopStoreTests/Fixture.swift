@@ -46,8 +46,8 @@ struct Fixture {
         store = try Self.open(path, calendar)
         image = try await store.addImage(Self.newImage("debian", 1))
         lab = try await store.addLab(
-            name: "room1", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 2, grace: .milliseconds(61_500),
-            afterSession: .claimAgain)
+            Lab(id: LabID(rawValue: 0), name: "room1", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 2, grace: .milliseconds(61_500),
+            afterSession: .claimAgain))
         var seats: [SeatRecord] = []
         for number in 1...2 {
             seats.append(try await store.addSeat(name: "pi-\(number)", lab: lab.id, wordHash: Self.hash(number), wordExpires: 2_000_000))

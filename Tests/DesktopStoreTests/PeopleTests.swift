@@ -87,8 +87,8 @@ import Testing
     @Test func aLabThatIsRemovedIsNobodysAnyMore() async throws {
         let fixture = try await Fixture()
         let other = try await fixture.store.addLab(
-            name: "other", image: fixture.image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 0, grace: .seconds(60),
-            afterSession: .claimAgain)
+            Lab(id: LabID(rawValue: 0), name: "other", image: fixture.image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 0, grace: .seconds(60),
+            afterSession: .claimAgain))
         let teacher = try await fixture.store.addPerson(name: "Tom", role: .teacher, labs: [other.id, fixture.lab.id], password: "kept")
         #expect(teacher.labs.count == 2)
         try await fixture.store.removeLab(other.id)

@@ -156,7 +156,7 @@ import Testing
         let profile = fixture.lab.profile
         let image = fixture.image.id
         await #expect(throws: StoreError.taken(kind: "lab", name: "room1")) {
-            try await store.addLab(name: "room1", image: image, profile: profile, size: 1, grace: .seconds(1), afterSession: .shutDown)
+            try await store.addLab(Lab(id: LabID(rawValue: 0), name: "room1", image: image, profile: profile, size: 1, grace: .seconds(1), afterSession: .shutDown))
         }
         await #expect(throws: StoreError.taken(kind: "image version", name: "debian-1")) {
             try await store.addImage(Fixture.newImage("debian", 1))
@@ -205,7 +205,7 @@ import Testing
         try await fixture.store.updateLab(lab)
         #expect(try await fixture.store.room().labs == [lab])
         let other = try await fixture.store.addLab(
-            name: "room3", image: image.id, profile: lab.profile, size: 1, grace: .zero, afterSession: .claimAgain)
+            Lab(id: LabID(rawValue: 0), name: "room3", image: image.id, profile: lab.profile, size: 1, grace: .zero, afterSession: .claimAgain))
         lab.name = "room3"
         let renamed = lab
         await #expect(throws: StoreError.taken(kind: "lab", name: "room3")) { try await fixture.store.updateLab(renamed) }

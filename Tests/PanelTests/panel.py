@@ -21,6 +21,7 @@ from selenium.webdriver.common.keys import Keys
 arguments = argparse.ArgumentParser()
 for option in ["room", "programs", "https", "pictures"]:
     arguments.add_argument("--" + option)
+arguments.add_argument("--large", action="store_true")
 given = arguments.parse_args()
 site = f"https://{given.https}"
 
@@ -378,6 +379,24 @@ def a_desktop_says_why_it_is_as_it_is():
 
 
 @fact
+def a_desktop_is_put_in_quarantine_and_released():
+    browser.open("/desktops/room-1")
+    browser.press("main form[action='/desktops/room-1/quarantine'] button[type=submit]")
+    until("the page says so", lambda: browser.find("main .state-quarantined"))
+    browser.press("main form[action='/desktops/room-1/release'] button[type=submit]")
+    until("it is ready", lambda: browser.find("main .state-ready"), 60)
+
+
+@fact
+def an_image_is_noted_and_cannot_be_deleted_while_a_lab_has_it():
+    browser.open("/images/simulated-desktop-1")
+    browser.fill("notes", "With Scratch, for the sixth grade")
+    browser.press("main form[action='/images/simulated-desktop-1'] button[type=submit]")
+    assert browser.find("main [name='notes']").get_attribute("value") == "With Scratch, for the sixth grade"
+    assert "room" in browser.text() and not browser.all("main form[action$='/delete']")
+
+
+@fact
 def a_seat_is_moved_on_the_plan_with_the_keyboard():
     browser.open("/?arrange=1")
     seat = until("the plan", lambda: browser.find("main .seat[data-name='pi-1'], main [data-seat='pi-1']"))
@@ -451,7 +470,7 @@ def prometheus_understands_what_a_program_reads():
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-pages = ["/", "/?arrange=1", "/labs", "/labs/new", "/labs/room", "/desktops", "/desktops/room-1", "/images", "/seats", "/seats/new", "/seats/pi-1",
+pages = ["/", "/?arrange=1", "/labs", "/labs/new", "/labs/room", "/desktops", "/desktops/room-1", "/images", "/images/simulated-desktop-1", "/seats", "/seats/new", "/seats/pi-1",
          "/sessions", "/figures", "/journal", "/settings", "/api", "/nowhere"]
 
 
@@ -536,6 +555,9 @@ def a_page_goes_on_after_punnetd_was_killed():
         file.write(str(again.pid))
     until("it follows the room again", lambda: not browser.find("[data-not-live]").is_displayed(), 60)
     until("all are ready again", lambda: len(browser.all("main .desktop.state-ready")) >= 6, 120)
+    seats["pi-1"].off()
+    seats["pi-1"].on()
+    until("the seat is on again", lambda: browser.all("main .seat.state-idle"))
     assert browser.find("html").id == page, "without a reload"
     browser.complaints()
 
@@ -549,15 +571,85 @@ def signing_out_ends_it():
     assert browser.path.startswith("/sign-in")
 
 
+def come_and_go(lab, count, stay, stay_most):
+    """Seats of a lab that claim desktops and leave them, as processes of their own; ended by `terminate`."""
+    return subprocess.Popen(
+        [f"{given.programs}/punnet-bench", "seats", "--socket", f"{given.room}/run/control.sock", "--https", given.https, "--lab", lab,
+         "--seats", str(count), "--stay", str(stay), "--stay-most", str(stay_most), "--rest", "15", "--seed", "7"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def sessions_so_far():
+    """The number of the last session."""
+    return max([session["id"] for session in punnet("session", "list", "--all", "--json")], default=0)
+
+
+def a_room_of_two_hundred_desktops_and_sixty_seats_is_followed():
+    punnet("lab", "set", "room", "--memory", "256MiB", "--size", "200")
+    shown = Browser()
+    shown.open("/sign-in")
+    shown.fill("name", "Ada")
+    shown.fill("password", password)
+    shown.press("main form button[type=submit]")
+
+    def count(selector):
+        return shown.driver.execute_script("return document.querySelectorAll(arguments[0]).length", selector)
+
+    pupils = None
+    try:
+        until("two hundred desktops are ready", lambda: count("main .desktop.state-ready") >= 200, 900)
+        pupils = come_and_go("room", 59, 20, 60)
+        until("most of the class is there", lambda: count("main .seat.state-inUse, main .seat.state-lost") >= 40, 120)
+        cookie = "; ".join(f"{c['name']}={c['value']}" for c in shown.driver.get_cookies())
+        took = []
+        for _ in range(30):
+            answer = subprocess.run(
+                ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code} %{time_pretransfer} %{time_starttransfer}", "-b", cookie, site + "/"],
+                capture_output=True, text=True, timeout=30, check=True).stdout.split()
+            assert answer[0] == "200", answer
+            took.append((float(answer[2]) - float(answer[1])) * 1000)
+        figure("the room's page of 200 desktops and 60 seats, from the request to its first byte",
+               f"{sorted(took)[15]:.0f} ms, the middle of 30; {sorted(took)[0]:.0f} ms at best")
+        times = []
+        for _ in range(10):
+            seats["pi-1"].claim()
+            claimed = time.monotonic()
+            until("the seat has its desktop", lambda: count("#seat-pi-1") and shown.driver.execute_script(
+                "return document.querySelector('#seat-pi-1').closest('.seat').matches('.state-lost, .state-inUse')"))
+            times.append((time.monotonic() - claimed) * 1000)
+            seats["pi-1"].leave()
+            until("it has none", lambda: shown.driver.execute_script(
+                "return document.querySelector('#seat-pi-1').closest('.seat').matches('.state-idle')"))
+        figure("from the answer to a claim until that page shows it", f"{sorted(times)[5]:.0f} ms, the middle of ten")
+
+        def held():
+            shown.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+            metrics = shown.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+            return {m["name"]: m["value"] for m in metrics if m["name"] in ("Nodes", "JSEventListeners", "JSHeapUsedSize")}
+
+        shown.driver.execute_cdp_cmd("Performance.enable", {})
+        first, began = held(), sessions_so_far()
+        # As many as sit down in an hour in which sixty seats change hands three times.
+        until("an hour's sessions", lambda: sessions_so_far() - began >= 180, 900)
+        last = held()
+        figure("that page, open through the sessions of an hour", f"{first} before, {last} after {sessions_so_far() - began} sessions")
+        assert last["JSEventListeners"] <= first["JSEventListeners"] * 1.1 + 5
+        assert last["Nodes"] <= first["Nodes"] * 1.3 + 500
+        assert last["JSHeapUsedSize"] <= first["JSHeapUsedSize"] * 1.5 + 2_000_000
+    finally:
+        if pupils:
+            pupils.terminate()
+            pupils.wait()
+        shown.close()
+
+
 def furnish():
     """A class at work: pupils who come and go, a second lab, and a desktop with hardware of its own. Gives the process of the seats."""
     punnet("lab", "set", "room", "--memory", "1GiB", "--size", "32")
     punnet("lab", "create", "staff", "--image", "simulated-desktop", "--size", "4", "--memory", "2GiB", "--vcpus", "2")
     punnet("desktop", "set", "room-2", "--memory", "3GiB", "--vcpus", "2")
     until("the room is filled", lambda: sum(d["state"] == "ready" for d in punnet("desktop", "list", "--json")) >= 28, 300)
-    pupils = subprocess.Popen(
-        [f"{given.programs}/punnet-bench", "seats", "--socket", f"{given.room}/run/control.sock", "--https", given.https, "--lab", "room",
-         "--seats", "29", "--stay", "60", "--stay-most", "240", "--rest", "15", "--seed", "7"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pupils = come_and_go("room", 29, 60, 240)
     until("most of the class is there", lambda: sum(d["state"] == "leased" for d in punnet("desktop", "list", "--json")) >= 19, 120)
     return pupils
 
@@ -581,6 +673,8 @@ def take_pictures(folder):
 
 
 try:
+    if given.large:
+        fact(a_room_of_two_hundred_desktops_and_sixty_seats_is_followed)
     if given.pictures and not failed:
         pupils = furnish()
         try:

@@ -27,8 +27,9 @@ enum PanelField {
         .seconds(try whole(untrustedText, field))
     }
 
-    /// `90s`, `10min`, `1h`.
+    /// `90s`, `10min`, `1h`, or `0`.
     static func time(_ untrustedText: String, _ field: String) throws(Problem) -> Duration {
+        if untrustedText == "0" { return .zero }
         do {
             return .seconds(try Seconds.parse(untrustedText))
         } catch {
@@ -37,7 +38,7 @@ enum PanelField {
     }
 }
 
-/// Labs, images and seats.
+/// Labs and seats.
 extension PanelRoutes {
     // MARK: Labs
 
@@ -47,7 +48,7 @@ extension PanelRoutes {
 
     func showNewLab(_ visit: Visit) async throws -> PanelAnswer {
         var form = LabForm()
-        form.image = try await administration.images().last.map { "\($0.image)-\($0.version)" } ?? ""
+        form.image = try await administration.images().last?.version.name ?? ""
         return .page(try await page(of: nil, form, visit, visit.viewer()))
     }
 
@@ -70,6 +71,9 @@ extension PanelRoutes {
         form.graceSeconds = sent["graceSeconds"]
         form.airing = sent["airing"]
         form.afterSession = sent["afterSession"]
+        form.longest = sent["longest"]
+        form.idle = sent["idle"]
+        form.warning = sent["warning"]
         return form
     }
 
@@ -81,8 +85,9 @@ extension PanelRoutes {
                 memory: try PanelField.bytes(form.memory, "memory"), size: try PanelField.whole(form.size, "size"),
                 leastReady: try PanelField.whole(form.leastReady, "leastReady"), atOnce: try PanelField.whole(form.atOnce, "atOnce"),
                 grace: try PanelField.seconds(form.graceSeconds, "graceSeconds"),
-                airing: try PanelField.time(form.airing, "airing"),
-                afterSession: try Untrusted.afterSession(form.afterSession))
+                airing: try PanelField.time(form.airing, "airing"), afterSession: try Untrusted.afterSession(form.afterSession),
+                longest: try PanelField.time(form.longest, "longest"), idle: try PanelField.time(form.idle, "idle"),
+                warning: try PanelField.time(form.warning, "warning"))
             let lab = try await administration.createLab(draft)
             await note(visit, "lab-create", lab.lab.name, lab.inShort)
         } catch {
@@ -117,6 +122,9 @@ extension PanelRoutes {
             change.grace = try PanelField.seconds(form.graceSeconds, "graceSeconds")
             change.airing = try PanelField.time(form.airing, "airing")
             change.afterSession = try Untrusted.afterSession(form.afterSession)
+            change.longest = try PanelField.time(form.longest, "longest")
+            change.idle = try PanelField.time(form.idle, "idle")
+            change.warning = try PanelField.time(form.warning, "warning")
             if visit.form["do"] == "preview" {
                 let consequences = try await administration.consequences(of: change, forLab: lab.lab.name)
                 return .page(try await page(of: lab, form, visit, visit.viewer(), consequences: consequences.map { text(of: $0, visit) }))
@@ -129,7 +137,7 @@ extension PanelRoutes {
         return .redirect("/labs/\(lab.lab.name)", done: "labChanged")
     }
 
-    private func text(of consequence: LabConsequence, _ visit: Visit) -> String {
+    func text(of consequence: LabConsequence, _ visit: Visit) -> String {
         switch consequence {
         case .nothing: visit.texts("consequence.nothing")
         case .madeAnew(let count): visit.texts("consequence.madeAnew", "\(count)")
@@ -149,35 +157,6 @@ extension PanelRoutes {
         }
         await note(visit, "lab-delete", lab.lab.name)
         return .redirect("/labs", done: "labDeleted")
-    }
-
-    // MARK: Images
-
-    func showImages(_ visit: Visit) async throws -> PanelAnswer { .page(try await images(visit, visit.viewer())) }
-
-    private func images(_ visit: Visit, _ viewer: Viewer, folder: String? = nil) async throws -> String {
-        pages.images(
-            try await administration.images(), labs: try await administration.room().labs, folder: folder ?? shippedImage,
-            operations: operations.unfinished(kind: "image-add"), for: viewer)
-    }
-
-    func addImage(_ visit: Visit) async throws -> PanelAnswer {
-        do {
-            let folder = try Untrusted.folder(visit.form["folder"])
-            try takeIn(folder)
-            await note(visit, "image-add", folder)
-        } catch {
-            return .page(
-                try await images(visit, visit.viewer(try refusal(error, visit)), folder: visit.form["folder"]), status: .unprocessableContent)
-        }
-        return .redirect("/images", done: "imageAdding")
-    }
-
-    /// Begins to take an image in; open pages follow it.
-    func takeIn(_ folder: String) throws(BrokerError) {
-        _ = try operations.begin("image-add") { [administration] progress in
-            ImageMessage(try await administration.addImage(folder: folder, progress: progress))
-        }
     }
 
     // MARK: Seats

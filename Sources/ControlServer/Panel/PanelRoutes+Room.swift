@@ -206,6 +206,20 @@ extension PanelRoutes {
         return .redirect("/desktops/\(name)", done: "desktopRemade")
     }
 
+    func quarantineDesktop(_ visit: Visit) async throws -> PanelAnswer {
+        let name = try await desktop(visit).desktop.name
+        try await administration.quarantineDesktop(name)
+        await note(visit, "desktop-quarantine", name)
+        return .redirect("/desktops/\(name)", done: "desktopQuarantined")
+    }
+
+    func releaseDesktop(_ visit: Visit) async throws -> PanelAnswer {
+        let name = try await desktop(visit).desktop.name
+        try await administration.releaseDesktop(name)
+        await note(visit, "desktop-release", name)
+        return .redirect("/desktops/\(name)", done: "desktopReleased")
+    }
+
     /// Makes the desktops anew that were ticked.
     func remakeDesktops(_ visit: Visit) async throws -> PanelAnswer {
         let watched = try await watchedDesktops(visit)

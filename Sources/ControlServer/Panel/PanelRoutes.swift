@@ -67,10 +67,16 @@ struct PanelRoutes: Sendable {
             Route(method: .get, path: "desktops/:name", access: .signedIn) { try await $0.showDesktop($1) },
             Route(method: .post, path: "desktops/:name/hardware", access: .administrator) { try await $0.changeHardware($1) },
             Route(method: .post, path: "desktops/:name/remake", access: .signedIn) { try await $0.remakeDesktop($1) },
+            Route(method: .post, path: "desktops/:name/quarantine", access: .administrator) { try await $0.quarantineDesktop($1) },
+            Route(method: .post, path: "desktops/:name/release", access: .administrator) { try await $0.releaseDesktop($1) },
             Route(method: .post, path: "panel/desktops/remake", access: .signedIn) { try await $0.remakeDesktops($1) },
 
             Route(method: .get, path: "images", access: .administrator) { try await $0.showImages($1) },
             Route(method: .post, path: "panel/images/add", access: .administrator) { try await $0.addImage($1) },
+            Route(method: .get, path: "images/:name", access: .administrator) { try await $0.showImage($1) },
+            Route(method: .post, path: "images/:name", access: .administrator) { try await $0.changeImage($1) },
+            Route(method: .post, path: "images/:name/give", access: .administrator) { try await $0.giveImage($1) },
+            Route(method: .post, path: "images/:name/delete", access: .administrator) { try await $0.deleteImage($1) },
 
             Route(method: .get, path: "seats", access: .signedIn) { try await $0.showSeats($1) },
             Route(method: .get, path: "seats/new", access: .administrator) { try await $0.showNewSeat($1) },

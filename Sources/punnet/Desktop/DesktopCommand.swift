@@ -4,7 +4,7 @@ import ControlAPI
 struct DesktopCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "desktop", abstract: "The desktops and their state.",
-        subcommands: [DesktopList.self, DesktopExplain.self, DesktopSet.self, DesktopRemake.self])
+        subcommands: [DesktopList.self, DesktopExplain.self, DesktopSet.self, DesktopRemake.self, DesktopQuarantine.self, DesktopRelease.self])
 
     static func table(_ desktops: [DesktopMessage], now: Int64 = Clock.now) -> String {
         var table = TextTable("DESKTOP", "LAB", "STATE", "FOR", "GENERATION", "HARDWARE", "ADDRESS", "NOTE")

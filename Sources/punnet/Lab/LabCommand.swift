@@ -7,13 +7,14 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [LabCreate.self, LabSet.self, LabList.self, LabDelete.self])
 
     static func table(_ labs: [LabMessage]) -> String {
-        var table = TextTable("LAB", "IMAGE", "SIZE", "READY", "AT ONCE", "VCPUS", "MEMORY", "GRACE", "AIRED EVERY", "AFTER SESSION", "DESKTOPS", "WAITING")
+        var table = TextTable("LAB", "IMAGE", "SIZE", "READY", "AT ONCE", "VCPUS", "MEMORY", "GRACE", "LONGEST", "IDLE", "AIRED EVERY", "AFTER SESSION", "DESKTOPS", "WAITING")
         for lab in labs {
             let order = ["ready", "leased", "preparing", "retiring", "quarantined", "empty"]
             let desktops = order.compactMap { state in lab.desktops[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil } }
             table.add(
                 lab.name, lab.image, "\(lab.size)", lab.leastReady > 0 ? "\(lab.leastReady)" : "all", lab.atOnce > 0 ? "\(lab.atOnce)" : "as many as can be",
                 "\(lab.vcpus)", Bytes.format(lab.memory), Seconds.format(lab.graceSeconds),
+                lab.longestSeconds > 0 ? Seconds.format(lab.longestSeconds) : "-", lab.idleSeconds > 0 ? Seconds.format(lab.idleSeconds) : "-",
                 lab.airingSeconds > 0 ? Seconds.format(lab.airingSeconds) : "never", lab.afterSession, desktops.joined(separator: ", "), lab.waiting > 0 ? "\(lab.waiting)" : "")
         }
         return table.text(otherwise: "No lab yet: 'punnet lab create' makes one.")
@@ -68,4 +69,20 @@ struct AiringOption: ParsableArguments {
             valueName: "time"),
         transform: LabCommand.seconds)
     var seconds: Int?
+}
+
+/// How long sessions may last, where it is named.
+struct LimitOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("How long a session may last before it is ended, such as 45min; 0s: for ever.", valueName: "time"), transform: LabCommand.seconds)
+    var longest: Int?
+
+    @Option(
+        help: ArgumentHelp("How long nobody may touch a seat before its session is ended, such as 15min; 0s: for ever.", valueName: "time"),
+        transform: LabCommand.seconds)
+    var idle: Int?
+
+    @Option(help: ArgumentHelp("How long before such an end the seat says so.", valueName: "time"), transform: LabCommand.seconds)
+    var warning: Int?
+
+    var areNil: Bool { longest == nil && idle == nil && warning == nil }
 }

@@ -33,21 +33,27 @@ struct LabSet: ControlCommand {
     @Option(help: "What a seat does when its session has ended.")
     var after: AfterSession?
 
+    @OptionGroup var limits: LimitOptions
+
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
         if image == nil, size == nil, memory == nil, vcpus == nil, grace == nil, airing.seconds == nil, after == nil, pool.ready == nil,
-            pool.atOnce == nil
+            pool.atOnce == nil, limits.areNil
         {
             throw ValidationError(
-                "Nothing to change: name at least one of --image, --size, --ready, --at-once, --memory, --vcpus, --grace, --air-every and --after.")
+                """
+                Nothing to change: name at least one of --image, --size, --ready, --at-once, --memory, --vcpus, --grace, --air-every, --after, --longest, \
+                --idle and --warning.
+                """)
         }
     }
 
     func perform(_ client: ControlClient) async throws {
         let change = LabChangeMessage(
             image: image, vcpus: vcpus, memory: memory, size: size, leastReady: pool.ready, atOnce: pool.atOnce, graceSeconds: grace,
-            airingSeconds: airing.seconds, afterSession: after?.rawValue)
+            airingSeconds: airing.seconds, afterSession: after?.rawValue, longestSeconds: limits.longest, idleSeconds: limits.idle,
+            warningSeconds: limits.warning)
         let lab: LabMessage = try await client.patch("labs/\(ControlClient.part(name))", change)
         try show(lab) { LabCommand.table([$0]) }
     }

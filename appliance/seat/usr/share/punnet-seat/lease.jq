@@ -1,4 +1,4 @@
-# Lets a lease through as ten lines, in this order, or nothing at all. No value holds a control character or begins with a dash.
+# Lets a lease through as twelve lines, in this order, or nothing at all. No value holds a control character or begins with a dash.
 def whole($low; $high): numbers | select(. == floor and . >= $low and . <= $high) | tostring;
 def like($shape): strings | select(test("\\A(?:" + $shape + ")\\z"));
 select(type == "object" and .state == "leased")
@@ -12,7 +12,9 @@ select(type == "object" and .state == "leased")
     (.relayPort | whole(1; 65535)),
     (.resumed | booleans | tostring),
     (.afterSession | like("claim-again|shut-down")),
+    (.idleSeconds // 0 | whole(0; 604800)),
+    (.warningSeconds // 0 | whole(0; 3600)),
     ([.capabilities[]? | select(IN("gfx", "rfx", "sound"))] | unique | join(" "))
   ]
-| select(length == 10)
+| select(length == 12)
 | .[]
