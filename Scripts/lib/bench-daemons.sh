@@ -53,7 +53,8 @@ bench_rest() {
         sleep 1
         ready=$(room_command desktop list --json | jq '[.[] | select(.state == "ready")] | length')
     done
-    sleep 10
+    # What follows a filling is over by then.
+    sleep 75
     before=$(resting "$process")
     sleep "$seconds"
     after=$(resting "$process")

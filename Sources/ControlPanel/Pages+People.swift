@@ -1,6 +1,7 @@
 import Broker
 import DesktopModel
 import DesktopStore
+import Identity
 
 extension Pages {
     public func firstStart(code: String, name: String, expired: Bool, for viewer: Viewer) -> String {
@@ -71,12 +72,14 @@ extension Pages {
         public let fingerprint: String
         /// SHA-256 of its key, as seats are told it.
         public let pin: String
+        /// The certificate that was given for browsers; nil where none was.
+        public let given: GivenCertificate?
         /// A name and a role that were refused.
         public let draft: (name: String, role: String)?
 
         public init(
             people: [Person], labs: [LabReport], tokens: [APITokenRecord], newToken: String? = nil, fingerprint: String, pin: String,
-            draft: (name: String, role: String)? = nil
+            given: GivenCertificate? = nil, draft: (name: String, role: String)? = nil
         ) {
             self.people = people
             self.labs = labs
@@ -84,6 +87,7 @@ extension Pages {
             self.newToken = newToken
             self.fingerprint = fingerprint
             self.pin = pin
+            self.given = given
             self.draft = draft
         }
     }
@@ -114,6 +118,10 @@ extension Pages {
                     ].merging(moment("ends", token.ends)) { _, last in last }
                 },
                 "certificate": ["fingerprint": view.fingerprint, "pin": view.pin] as Fields,
+                "given": known(
+                    view.given.map { given -> Fields in
+                        ["names": given.names, "fingerprint": Hex.text(of: given.fingerprint, separator: ":")].merging(moment("ends", given.ends)) { _, last in last }
+                    }),
             ])
     }
 }

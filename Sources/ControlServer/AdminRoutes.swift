@@ -3,6 +3,7 @@ import ControlAPI
 import DesktopModel
 import HTTPTypes
 import Hummingbird
+import Identity
 import NIOCore
 import ServiceLifecycle
 
@@ -62,6 +63,7 @@ struct AdminRoutes: Sendable {
     let operations: Operations
     let enrolment: Enrolment
     let people: PeopleRegistry
+    let certificate: BrowserCertificate
 
     /// What is served on the Unix socket.
     func responder() -> RouterResponder<AdminContext> {
@@ -160,6 +162,14 @@ struct AdminRoutes: Sendable {
                 refusals: [422]
             ) { try await sessions($0, $1) },
             .init(.post, "sessions/:id/end", "End a session", answer: .nothing, refusals: [404, 422]) { try await endSession($0, $1) },
+
+            .init(.get, "certificate", "The certificate that browsers are shown, where one was given", answer: .ok("Certificate"), refusals: [404]) { _, _ in
+                try Response(CertificateMessage(try givenCertificate()))
+            },
+            .init(.put, "certificate", "Give a certificate for browsers", body: "CertificateGiven", answer: .ok("Certificate"), refusals: [422]) {
+                try await giveCertificate($0, $1)
+            },
+            .init(.delete, "certificate", "Show browsers the appliance's own certificate again", answer: .nothing) { try await removeCertificate($0, $1) },
         ]
     }
 
@@ -170,7 +180,7 @@ struct AdminRoutes: Sendable {
     }
 
     /// Writes into the journal what was done. That it was done stands, also where that fails.
-    private func note(_ context: some AdministratorContext, _ action: String, _ subject: String, _ detail: String = "") async {
+    fileprivate func note(_ context: some AdministratorContext, _ action: String, _ subject: String, _ detail: String = "") async {
         do throws(BrokerError) {
             let author = await context.author()
             try await people.note(action, subject, detail, by: author.name, from: author.origin)
@@ -332,6 +342,27 @@ struct AdminRoutes: Sendable {
         let session = try await administration.sessions(all: false, limit: 10_000).first { $0.id == id }
         try await administration.endSession(id)
         await note(context, "session-end", session?.seat ?? "\(id)", session?.desktop ?? "")
+        return Response(status: .noContent)
+    }
+}
+
+extension AdminRoutes {
+    private func givenCertificate() throws(Problem) -> GivenCertificate {
+        guard let given = certificate.given else { throw .noCertificate }
+        return given
+    }
+
+    private func giveCertificate(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
+        let untrusted: CertificateRequest = try await request.message(upTo: Self.bodyLimit)
+        let given = try Untrusted.certificate(chain: untrusted.chain, key: untrusted.key)
+        try certificate.take(given)
+        await note(context, "certificate-give", given.names)
+        return try Response(CertificateMessage(given))
+    }
+
+    private func removeCertificate(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        try certificate.remove()
+        await note(context, "certificate-remove", "")
         return Response(status: .noContent)
     }
 }

@@ -33,6 +33,8 @@ public struct ControlServer: Service {
         public var pin: String
         /// SHA-256 of the certificate, 32 bytes.
         public var fingerprint: [UInt8]
+        /// Where a certificate is kept that an administrator brings. The folder must exist.
+        public var identityFolder: String
         /// The appliance's addresses as a seat reaches it, the best first.
         public var addresses: [String]
         /// The relay's TCP port, which a lease names.
@@ -45,8 +47,8 @@ public struct ControlServer: Service {
 
         public init(
             host: String = "0.0.0.0", port: Int = 443, certificatePEM: String, privateKeyPEM: String,
-            socketPath: String = "/run/punnet/control.sock", administratorsGroup: String = "punnet-admin", pin: String, fingerprint: [UInt8], addresses: [String],
-            relayPort: Int = 3389, shippedImage: String = "/usr/share/punnet/images/debian-desktop", connectionLimit: Int = 1024, connectionLimitPerAddress: Int = 32
+            socketPath: String = "/run/punnet/control.sock", administratorsGroup: String = "punnet-admin", pin: String, fingerprint: [UInt8],
+            identityFolder: String, addresses: [String], relayPort: Int = 3389, shippedImage: String = "/usr/share/punnet/images/debian-desktop", connectionLimit: Int = 1024, connectionLimitPerAddress: Int = 32
         ) {
             self.host = host
             self.port = port
@@ -56,6 +58,7 @@ public struct ControlServer: Service {
             self.administratorsGroup = administratorsGroup
             self.pin = pin
             self.fingerprint = fingerprint
+            self.identityFolder = identityFolder
             self.addresses = addresses
             self.relayPort = relayPort
             self.shippedImage = shippedImage
@@ -85,16 +88,18 @@ public struct ControlServer: Service {
         let seatRoutes = SeatRoutes(broker: broker, seats: registry, relayPort: configuration.relayPort)
         let gate = ConnectionGate(limit: configuration.connectionLimit, limitPerAddress: configuration.connectionLimitPerAddress)
         let enrolment = Enrolment(pin: configuration.pin, addresses: configuration.addresses, port: configuration.port)
+        let browserCertificate = BrowserCertificate(folder: configuration.identityFolder, logger: logger)
         let adminRoutes = AdminRoutes(
             administration: administration, seats: registry, operations: operations,
-            enrolment: enrolment, people: people)
+            enrolment: enrolment, people: people, certificate: browserCertificate)
         let panelRoutes = PanelRoutes(
             pages: pages, administration: administration, seats: registry, people: people, operations: operations, enrolment: enrolment,
-            interface: OpenAPI.operations(of: adminRoutes.routes(of: ProgramContext.self)), shippedImage: configuration.shippedImage, certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
+            interface: OpenAPI.operations(of: adminRoutes.routes(of: ProgramContext.self)), shippedImage: configuration.shippedImage,
+            certificate: browserCertificate, certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
         let forSeats = edge(seatRoutes.responder(), headers: .forSeats, logger: logger)
         let forBrowsers = edge(panelRoutes.responder(), headers: .forBrowsers, logger: logger)
         let forPrograms = edge(adminRoutes.responderForPrograms(), headers: .forSeats, logger: logger)
-        let tls = try TLSConfiguration.server(certificatePEM: configuration.certificatePEM, privateKeyPEM: configuration.privateKeyPEM)
+        let tls = try TLSConfiguration.server(certificatePEM: configuration.certificatePEM, privateKeyPEM: configuration.privateKeyPEM, browsers: browserCertificate)
         seats = Listener(
             name: "https", address: .hostname(configuration.host, port: configuration.port), logger: logger,
             channel: { responder in
@@ -185,7 +190,9 @@ private actor Gathering {
 }
 
 extension TLSConfiguration {
-    fileprivate static func server(certificatePEM: String, privateKeyPEM: String) throws(ControlServerError) -> TLSConfiguration {
+    fileprivate static func server(
+        certificatePEM: String, privateKeyPEM: String, browsers: BrowserCertificate
+    ) throws(ControlServerError) -> TLSConfiguration {
         do {
             let chain = try NIOSSLCertificate.fromPEMBytes(Array(certificatePEM.utf8))
             let key = try NIOSSLPrivateKey(bytes: Array(privateKeyPEM.utf8), format: .pem)
@@ -193,6 +200,7 @@ extension TLSConfiguration {
                 certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
             configuration.minimumTLSVersion = .tlsv12
             configuration.applicationProtocols = ["http/1.1"]
+            configuration.sslContextCallback = { values, promise in promise.succeed(browsers.shown(for: values.serverHostname)) }
             // A key that is not the certificate's is found here and not at the first handshake.
             _ = try NIOSSLContext(configuration: configuration)
             return configuration

@@ -1,6 +1,7 @@
 import Broker
 import ControlAPI
 import DesktopModel
+import Identity
 
 /// What the broker says, as it goes over the wire.
 extension LeaseMessage {
@@ -126,6 +127,12 @@ extension SessionMessage {
         self.init(
             id: session.id.rawValue, seat: session.seat, desktop: session.desktop, began: Moment(seconds: session.began),
             ended: session.ended.map(Moment.init(seconds:)), reason: session.reason?.rawValue, connected: session.connected)
+    }
+}
+
+extension CertificateMessage {
+    init(_ given: GivenCertificate) {
+        self.init(names: given.names, ends: Moment(seconds: given.ends), fingerprint: Hex.text(of: given.fingerprint, separator: ":"))
     }
 }
 

@@ -142,6 +142,8 @@ enum OpenAPI {
         ], optional: ["added"]),
         "ImageAdd": object(["folder": text]),
         "ImageChange": object(["sharesIdentity": truth, "notes": text], optional: ["sharesIdentity", "notes"]),
+        "Certificate": object(["names": text, "ends": moment, "fingerprint": text]),
+        "CertificateGiven": object(["chain": text, "key": text]),
         "Operation": object(
             [
                 "id": text, "kind": text, "state": ["type": "string", "enum": ["running", "done", "failed"]], "revision": count,

@@ -123,6 +123,14 @@ extension Problem {
         Problem(BrokerError.invalid(field: field, value: value, remedy: remedy), audience: .administrator)
     }
 
+    static let noCertificate = Problem(
+        kind: "no-certificate", title: "There is none", status: 404, detail: "No certificate was given: browsers are shown this server's own.",
+        remedy: "give one, or leave it so")
+
+    static func certificateRefused(_ detail: String) -> Problem {
+        Problem(kind: "certificate-refused", title: "Not possible", status: 422, detail: detail, field: "chain", remedy: "give another one")
+    }
+
     static func unknownOperation(_ id: String) -> Problem {
         Problem(
             kind: "unknown", title: "Not found", status: 404,

@@ -1,6 +1,7 @@
 import Broker
 import ControlAPI
 import DesktopModel
+import Identity
 
 /// What came from outside, until a function here gives the checked value back.
 enum Untrusted {
@@ -95,6 +96,20 @@ enum Untrusted {
                 field, value: shown(String(untrustedText)), remedy: "use a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
+    }
+
+    /// A certificate for browsers and its key, as PEM. The key is never repeated.
+    static func certificate(chain untrustedChain: String, key untrustedKey: String) throws -> GivenCertificate {
+        do throws(IdentityError) {
+            return try GivenCertificate(untrustedChainPEM: untrustedChain, untrustedKeyPEM: untrustedKey)
+        } catch {
+            switch error {
+            case .unreadable(let what, _):
+                throw Problem.invalid(what == "key" ? "key" : "chain", value: "…", remedy: "give it as PEM, from -----BEGIN to -----END, and the key not encrypted")
+            case .mismatch, .outOfDate, .nameless: throw Problem.certificateRefused(error.description)
+            default: throw error
+            }
+        }
     }
 
     static func flag(_ untrustedText: Substring?, field: String) throws(Problem) -> Bool {

@@ -12,6 +12,12 @@ public enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
     case unreadable(path: String, detail: String)
     /// The key can be read by others than its owner.
     case keyExposed(path: String, mode: UInt32)
+    /// A certificate that was given and a key that is another's.
+    case mismatch
+    /// A certificate that was given and is good no longer, or not yet.
+    case outOfDate
+    /// A certificate that was given and names no host.
+    case nameless
 
     public var description: String {
         switch self {
@@ -25,6 +31,9 @@ public enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unreadable(let path, let detail): "'\(path)' cannot be read as what it should be (\(detail)): bring it back from a backup"
         case .keyExposed(let path, let mode):
             "the key '\(path)' has mode \(String(mode, radix: 8)) and others can read it: 'chmod 600 \(path)'"
+        case .mismatch: "the certificate and the key do not belong together: give the two that were made for each other"
+        case .outOfDate: "the certificate is good no longer, or not yet: give one that is, and look at the server's clock"
+        case .nameless: "the certificate names no host, so that no browser takes it: give one with a subject alternative name"
         }
     }
 }

@@ -48,6 +48,12 @@ enum KeptFile {
         try synchronize(folderOf: path)
     }
 
+    /// Removes a file for good; that there is none is no error.
+    static func remove(_ path: String) throws(IdentityError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw failure("unlink", path) }
+        try synchronize(folderOf: path)
+    }
+
     /// Refuses a file whose group or others may do anything with it.
     static func refuseExposed(_ path: String) throws(IdentityError) {
         var facts = stat()

@@ -23,6 +23,10 @@ struct ControlClient: Sendable {
         try decode(try await send(.PATCH, path, body))
     }
 
+    func put<Answer: Decodable>(_ path: String, _ body: some Encodable) async throws -> Answer {
+        try decode(try await send(.PUT, path, body))
+    }
+
     func post(_ path: String) async throws {
         _ = try await send(.POST, path, Nothing?.none)
     }

@@ -21,5 +21,6 @@ struct Punnet: AsyncParsableCommand {
             """,
         subcommands: [
             FirstStart.self, Status.self, ImageCommand.self, LabCommand.self, DesktopCommand.self, SeatCommand.self, SessionCommand.self,
+            CertificateCommand.self,
         ])
 }

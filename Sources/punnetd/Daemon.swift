@@ -77,8 +77,8 @@ struct Daemon {
                 configuration: .init(
                     host: settings.httpsHost, port: settings.httpsPort, certificatePEM: identity.certificatePEM,
                     privateKeyPEM: identity.keyPEM, socketPath: settings.runtime + "/control.sock",
-                    administratorsGroup: settings.adminGroup, pin: identity.pin, fingerprint: identity.fingerprint, addresses: addresses,
-                    relayPort: settings.relayPort, shippedImage: settings.shippedImage),
+                    administratorsGroup: settings.adminGroup, pin: identity.pin, fingerprint: identity.fingerprint,
+                    identityFolder: data + "/identity", addresses: addresses, relayPort: settings.relayPort, shippedImage: settings.shippedImage),
                 broker: SessionBroker(broker), seats: registry, administration: Administration(broker, store: store), people: people,
                 pages: Pages(files: files, isSimulated: settings.server == .simulated, version: punnetVersion), logger: logger,
                 onListening: { _ in notifier.ready() })
@@ -89,6 +89,12 @@ struct Daemon {
                 services: server.services.map { .init(service: $0) }
                     + [.init(service: broker), .init(service: desk), .init(service: control)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        // By then the start is over, and whoever stood at the door was let in.
+        let tidying = Task {
+            try await Task.sleep(for: .seconds(60))
+            ProgramMemory.giveBack()
+        }
+        defer { tidying.cancel() }
         try await group.run()
         notifier.stopping()
     }

@@ -284,6 +284,66 @@ import Testing
         }
     }
 
+    // MARK: A given certificate
+
+    /// A certificate for the host with its key, as PEM files in the server's folder.
+    private func certificate(for host: String, _ server: TestServer, days: Int = 2) async throws -> (chain: String, key: String, pin: String) {
+        let (chain, key) = (server.folder + "/\(host).crt", server.folder + "/\(host).key")
+        let made = try await Command.run([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", chain, "-days", "\(days)",
+            "-subj", "/CN=school", "-addext", "subjectAltName=DNS:\(host)",
+        ])
+        try #require(made.status == 0, "\(made.errors)")
+        let hash = try await Command.run([
+            "sh", "-c", "openssl x509 -in \(chain) -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
+        ])
+        return (chain, key, "sha256//" + hash.output.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+
+    /// Whether a client that asks for the host is shown the key of this pin.
+    private func isShown(_ pin: String, for host: String, _ server: TestServer) async throws -> Bool {
+        try await Command.run([
+            "curl", "-sS", "-k", "--pinnedpubkey", pin, "-m", "20", "-o", "/dev/null", "--resolve", "\(host):\(server.port):127.0.0.1",
+            "https://\(host):\(server.port)/health",
+        ]).status == 0
+    }
+
+    @Test func aGivenCertificateIsShownToWhoAsksForItsNameAndSeatsKeepTheirs() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let given = try await certificate(for: "lab.school.example", server)
+            let other = try await certificate(for: "other.example", server)
+            func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+            #expect(try await isShown(server.pin, for: "lab.school.example", server), "its own until one is given")
+
+            let crossed = try await browser.post("/panel/certificate", ["chain": try text(given.chain), "key": try text(other.key)])
+            #expect(crossed.status == 422 && crossed.body.contains("do not belong together"))
+            let noKey = try await browser.post("/panel/certificate", ["chain": try text(given.chain), "key": "secret <words>"])
+            #expect(noKey.status == 422 && !noKey.body.contains("secret"), "a key is never repeated")
+            #expect(try await browser.post("/panel/certificate", ["chain": try text(given.chain), "key": try text(given.key)]).status == 303)
+
+            #expect(try await isShown(given.pin, for: "lab.school.example", server))
+            #expect(try await isShown(server.pin, for: "elsewhere.example", server))
+            #expect(try await server.curl("/health").output.hasSuffix("200"), "a seat asks for an address")
+            #expect(try await browser.get("/settings").body.contains("DNS:lab.school.example"))
+            let kept = try FileManager.default.attributesOfItem(atPath: server.folder + "/given.pem")
+            #expect(kept[.posixPermissions] as? Int == 0o600)
+
+            let again = try await server.punnet("certificate", "give", "--chain", other.chain, "--key", other.key)
+            #expect(again.status == 0 && again.output.contains("other.example"))
+            #expect(try await isShown(other.pin, for: "other.example", server))
+            #expect(try await server.punnet("certificate", "show").output.contains("DNS:other.example"))
+            #expect(try await server.punnet("certificate", "remove").status == 0)
+            #expect(try await isShown(server.pin, for: "other.example", server))
+            #expect(try await server.punnet("certificate", "show").status == 1)
+            #expect(!FileManager.default.fileExists(atPath: server.folder + "/given.pem"))
+            let actions = try await server.room.people.journal(before: nil, limit: 3).map(\.action)
+            #expect(actions == ["certificate-remove", "certificate-give", "certificate-give"])
+        }
+    }
+
     @Test func aDesktopIsPutInQuarantineAndReleased() async throws {
         try await TestServer.run { server in
             _ = try await server.room.people.drawCode()

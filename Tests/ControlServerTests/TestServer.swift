@@ -29,7 +29,7 @@ struct TestServer: Sendable {
         var configuration = ControlServer.Configuration(
             host: "127.0.0.1", port: 0, certificatePEM: identity.certificatePEM, privateKeyPEM: identity.keyPEM,
             socketPath: folder + "/control.sock", administratorsGroup: "punnet-test-no-such-group", pin: identity.pin,
-            fingerprint: identity.fingerprint, addresses: ["192.0.2.1"])
+            fingerprint: identity.fingerprint, identityFolder: folder, addresses: ["192.0.2.1"])
         change(&configuration)
         let (ports, port) = AsyncStream<Int>.makeStream()
         let server = try ControlServer(

@@ -137,7 +137,24 @@ extension PanelRoutes {
         return pages.settings(
             Pages.SettingsView(
                 people: visit.isAdministrator ? try await people.people() : [], labs: try await administration.room().labs, tokens: tokens,
-                newToken: token?.text, fingerprint: certificateFingerprint, pin: enrolment.pin, draft: draft), for: viewer)
+                newToken: token?.text, fingerprint: certificateFingerprint, pin: enrolment.pin, given: certificate.given, draft: draft), for: viewer)
+    }
+
+    func giveCertificate(_ visit: Visit) async throws -> PanelAnswer {
+        do {
+            let given = try Untrusted.certificate(chain: visit.form.raw("chain"), key: visit.form.raw("key"))
+            try certificate.take(given)
+            await note(visit, "certificate-give", given.names)
+        } catch {
+            return .page(try await settings(visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+        }
+        return .redirect("/settings", done: "certificateGiven")
+    }
+
+    func removeCertificate(_ visit: Visit) async throws -> PanelAnswer {
+        try certificate.remove()
+        await note(visit, "certificate-remove", "")
+        return .redirect("/settings", done: "certificateRemoved")
     }
 
     /// Makes a token for programs and shows it, this once.

@@ -32,7 +32,9 @@ struct PanelRoutes: Sendable {
     let interface: [APIOperation]
     /// The folder of the image that came with the server.
     let shippedImage: String
-    /// SHA-256 of the certificate, with colons.
+    /// What browsers are shown that ask for one of its names.
+    let certificate: BrowserCertificate
+    /// SHA-256 of the appliance's own certificate, with colons.
     let certificateFingerprint: String
     /// Wrong passwords and codes: of one address, so that nobody can lock another out.
     var attempts = Attempts(inAll: nil)
@@ -97,6 +99,8 @@ struct PanelRoutes: Sendable {
             Route(method: .post, path: "panel/people/:id/remove", access: .administrator) { try await $0.removePerson($1) },
             Route(method: .post, path: "panel/tokens/add", access: .administrator) { try await $0.addToken($1) },
             Route(method: .post, path: "panel/tokens/:id/remove", access: .administrator) { try await $0.removeToken($1) },
+            Route(method: .post, path: "panel/certificate", access: .administrator) { try await $0.giveCertificate($1) },
+            Route(method: .post, path: "panel/certificate/remove", access: .administrator) { try await $0.removeCertificate($1) },
             Route(method: .post, path: "panel/password", access: .signedIn) { try await $0.changePassword($1) },
             Route(method: .post, path: "panel/sign-out-everywhere", access: .signedIn) { try await $0.signOutEverywhere($1) },
         ]
