@@ -9,7 +9,9 @@ enum ProgramMemory {
     /// Only mappings are given up of which nothing was ever written to: what the loader has put right in place exists nowhere else.
     /// - SeeAlso: madvise(2), `MADV_DONTNEED`; proc(5), `smaps`
     static func giveBack() {
-        guard let smaps = try? String(contentsOfFile: "/proc/self/smaps", encoding: .utf8) else { return }
+        // A file of /proc has no size, and is read to its end by a handle alone.
+        guard let file = FileHandle(forReadingAtPath: "/proc/self/smaps"), let bytes = try? file.readToEnd() else { return }
+        let smaps = String(decoding: bytes, as: UTF8.self)
         var mapping: (start: UInt, length: Int)?
         for line in smaps.split(separator: "\n") {
             if let next = cleanFile(line) {
@@ -27,8 +29,8 @@ enum ProgramMemory {
     /// What a mapping's first line says of one of a file that nobody may write to: `7f00-7f10 r-xp 00000000 fe:00 123 /usr/sbin/punnetd`; nil for
     /// any other line.
     private static func cleanFile(_ line: Substring) -> (start: UInt, length: Int)? {
-        let words = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
-        guard words.count == 6, words[5].hasPrefix("/"), words[1].hasPrefix("r"), !words[1].contains("w") else { return nil }
+        let words = line.split(separator: " ")
+        guard words.count >= 6, words[5].hasPrefix("/"), words[1].hasPrefix("r"), !words[1].contains("w") else { return nil }
         let range = words[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
         guard range.count == 2, range[0] < range[1] else { return nil }
         return (range[0], Int(range[1] - range[0]))
