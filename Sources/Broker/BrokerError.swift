@@ -9,6 +9,10 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case unknownDesktop(String)
     case unknownSeat(String)
     case unknownPerson(String)
+    /// No seat that nobody has decided about asks to join with this PIN; nil where a seat itself asks and its request is over.
+    case unknownJoin(String?)
+    /// No more seats may ask to join, in all or from one address, until some were decided about.
+    case tooManyJoins
     case unknownSession(SessionID)
     /// The session is another seat's.
     case notYourSession(SessionID)
@@ -37,6 +41,9 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unknownDesktop(let name): "there is no desktop '\(name)'; 'punnet desktop list' shows them"
         case .unknownSeat(let name): "there is no seat '\(name)'; 'punnet seat list' shows them"
         case .unknownPerson(let name): "there is nobody named '\(name)'"
+        case .unknownJoin(.some(let pin)): "no seat asks to join with the PIN '\(pin)'; 'punnet seat requests' shows those that do"
+        case .unknownJoin(nil): "this request to join is over; ask anew"
+        case .tooManyJoins: "too many seats ask to join; try again when some were let in or refused"
         case .unknownSession(let id): "there is no open session \(id); 'punnet session list' shows them"
         case .notYourSession(let id): "session \(id) belongs to another seat"
         case .wordRefused: "the word is wrong, used or expired; 'punnet seat add' gives a new one"

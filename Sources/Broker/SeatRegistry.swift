@@ -18,9 +18,11 @@ public final class SeatRegistry: Sendable {
 
     /// Adds a seat and gives its one-time word, which is good for an hour. A seat that exists gets a new word: its token is good until that
     /// word is used.
-    public func add(_ untrustedName: String, lab untrustedLab: String) async throws(BrokerError) -> String {
+    /// - Parameter isNew: Whether a seat that is enrolled is refused.
+    public func add(_ untrustedName: String, lab untrustedLab: String, isNew: Bool = false) async throws(BrokerError) -> String {
         let name = try Name.checked(untrustedName, of: "seat")
         guard let lab = await broker.room.labs.values.first(where: { $0.name == untrustedLab }) else { throw .unknownLab(untrustedLab) }
+        if isNew, try await seats().contains(where: { $0.name == name && $0.enrolled }) { throw .nameTaken(kind: "seat", name: name) }
         let word = Word()
         let expires = CalendarSeconds(Date().timeIntervalSince1970) + Self.wordLifetime.components.seconds
         let seat = try await stored { () async throws(StoreError) in

@@ -54,3 +54,25 @@ public struct SeatAddAnswer: Hashable, Sendable, Codable {
         self.expiresInSeconds = expiresInSeconds
     }
 }
+
+/// `GET /api/v1/joins`: a seat that asks to join.
+public struct SeatJoinMessage: Hashable, Sendable, Codable {
+    /// Six digits, which stand on its screen.
+    public let pin: String
+    /// The four words that stand there too, where nobody is in between.
+    public let words: [String]
+    /// What it says that it is.
+    public let model: String
+    public let version: String
+    public let address: String
+    public let since: Moment
+
+    public init(pin: String, words: [String], model: String, version: String, address: String, since: Moment) {
+        self.pin = pin
+        self.words = words
+        self.model = model
+        self.version = version
+        self.address = address
+        self.since = since
+    }
+}

@@ -4,6 +4,53 @@ public struct EnrolRequest: Hashable, Sendable, Codable {
     public init(word: String) { self.word = word }
 }
 
+/// `POST /api/v1/join`: a seat that nothing was typed on asks to be let in.
+public struct JoinRequest: Hashable, Sendable, Codable {
+    /// SHA-256 of what the seat drew, of its 64 lower-case hexadecimal digits, as such digits itself.
+    public let commitment: String
+    /// What kind of machine it is.
+    public let model: String
+    /// Of its program.
+    public let version: String
+    public init(commitment: String, model: String, version: String) {
+        self.commitment = commitment
+        self.model = model
+        self.version = version
+    }
+}
+
+/// The answer to it.
+public struct JoinAnswer: Hashable, Sendable, Codable {
+    /// Six digits, by which people know the request.
+    public let pin: String
+    /// What the appliance drew, 64 lower-case hexadecimal digits.
+    public let drawn: String
+    public let expiresInSeconds: Int
+    public init(pin: String, drawn: String, expiresInSeconds: Int) {
+        self.pin = pin
+        self.drawn = drawn
+        self.expiresInSeconds = expiresInSeconds
+    }
+}
+
+/// `POST /api/v1/join/decision`: what the seat drew, 64 lower-case hexadecimal digits.
+public struct JoinDecisionRequest: Hashable, Sendable, Codable {
+    public let drawn: String
+    public init(drawn: String) { self.drawn = drawn }
+}
+
+/// The answer to it.
+public struct JoinDecisionAnswer: Hashable, Sendable, Codable {
+    /// `waiting`, `accepted` or `refused`.
+    public let state: String
+    /// The word by which an accepted seat enrols.
+    public let word: String?
+    public init(state: String, word: String? = nil) {
+        self.state = state
+        self.word = word
+    }
+}
+
 /// The answer to an enrolment. The token is given this once.
 public struct EnrolAnswer: Hashable, Sendable, Codable {
     public let seat: Int64

@@ -32,13 +32,15 @@ public struct RoomView: Sendable {
     public let hasImages: Bool
     /// Images that are being taken in, or could not be.
     public let operations: [OperationMessage]
+    /// How many seats ask to join, where the viewer may let them.
+    public let joins: Int
     /// The lab that is asked for; nil: the first one.
     public let lab: String?
     public let isArranging: Bool
 
     public init(
         room: RoomReport, desktops: [DesktopReport], seats: [SeatReport], sessions: [SessionReport], hasImages: Bool, operations: [OperationMessage],
-        lab: String?, isArranging: Bool
+        joins: Int = 0, lab: String?, isArranging: Bool
     ) {
         self.room = room
         self.desktops = desktops
@@ -46,6 +48,7 @@ public struct RoomView: Sendable {
         self.sessions = sessions
         self.hasImages = hasImages
         self.operations = operations
+        self.joins = joins
         self.lab = lab
         self.isArranging = isArranging
     }
@@ -67,6 +70,7 @@ extension Pages {
             "counts": [Fields](), "seats": places(seats, view.sessions, texts, viewer), "desktops": desktops.map { tile($0, texts) },
         ]
         fields["operations"] = viewer.isAdministrator ? view.operations.map { progress(of: $0, texts) } : []
+        fields["joins"] = known(view.joins == 0 ? nil : ["text": texts("pattern.joins", "\(view.joins)")] as Fields)
         if viewer.isAdministrator { fields["next"] = known(next(view, seats, texts)) }
         if let report {
             fields["lab"] =

@@ -17,10 +17,23 @@ public struct SeatForm: Sendable {
 }
 
 extension Pages {
-    public func seats(_ seats: [SeatReport], labs: [LabReport], for viewer: Viewer) -> String {
+    /// - Parameter form: What was filled in for a seat that asks to join, by its PIN.
+    public func seats(
+        _ seats: [SeatReport], joins: [SeatJoin], form: (pin: String, seat: SeatForm)? = nil, labs: [LabReport], for viewer: Viewer
+    ) -> String {
         html(
             "seats", "seats", for: viewer,
             [
+                "hasJoins": !joins.isEmpty,
+                "joins": joins.map { join -> Fields in
+                    let filled = form?.pin == join.pin ? form?.seat : nil
+                    return [
+                        "pin": join.pin, "words": join.words.joined(separator: " "),
+                        "model": known(join.stranger.model.isEmpty ? nil : join.stranger.model), "address": join.stranger.address,
+                        "name": filled?.name ?? "",
+                        "labs": labs.map { ["lab": $0.lab.name, "isChosen": $0.lab.name == filled?.lab] as Fields },
+                    ].merging(moment("since", join.since)) { _, last in last }
+                },
                 "isEmpty": seats.isEmpty, "canAdd": viewer.isAdministrator && !labs.isEmpty, "hasLabs": !labs.isEmpty,
                 "seats": seats.sorted { NameOrder($0.name) < NameOrder($1.name) }.map { seat -> Fields in
                     let state = SeatState(seat)
@@ -35,8 +48,10 @@ extension Pages {
     /// - Parameters:
     ///   - seat: The seat that is there; nil for a new one.
     ///   - enrolment: The line to type on a seat that was just added, and how long it is good.
+    ///   - joinLine: The line by which a seat asks to join.
     public func seat(
-        _ seat: SeatReport?, form: SeatForm, labs: [LabReport], enrolment: (command: String, minutes: Int)?, for viewer: Viewer
+        _ seat: SeatReport?, form: SeatForm, labs: [LabReport], enrolment: (command: String, minutes: Int)?, joinLine: String? = nil,
+        for viewer: Viewer
     ) -> String {
         let texts = viewer.texts
         let state = seat.map(SeatState.init)
@@ -50,6 +65,7 @@ extension Pages {
                 "state": known(state?.rawValue), "label": known(state.map { texts("state.seat.\($0.rawValue)") }),
                 "desktop": known(seat?.desktop), "desktopHref": known(seat?.desktop.map { "/desktops/\($0)" }),
                 "session": known(seat?.session.map { "\($0)" }),
+                "joinLine": known(joinLine),
                 "enrolment": known(enrolment.map { ["command": $0.command, "minutes": $0.minutes] as Fields }),
             ])
     }

@@ -24,10 +24,15 @@ struct Enrolment: Sendable {
     }
 
     /// The complete line to type on the seat.
-    func command(word: String) -> String {
+    func command(word: String) -> String { "punnet-seat enrol \(address) \(word) --pin \(pin)" }
+
+    /// The line by which a seat asks to join.
+    var joinCommand: String { "punnet-seat join \(address)" }
+
+    private var address: String {
         let address = addresses.first ?? "ADDRESS"
         let host = address.contains(":") ? "[\(address)]" : address
-        return "punnet-seat enrol \(port == 443 ? host : "\(host):\(port)") \(word) --pin \(pin)"
+        return port == 443 ? host : "\(host):\(port)"
     }
 }
 
@@ -60,6 +65,7 @@ struct AdminRoutes: Sendable {
 
     let administration: Administration
     let seats: SeatRegistry
+    let joins: SeatJoins
     let operations: Operations
     let enrolment: Enrolment
     let people: PeopleRegistry
@@ -155,6 +161,14 @@ struct AdminRoutes: Sendable {
             .init(.post, "seats/:name/order", "Have a seat do something now", body: "SeatOrder", answer: .nothing, refusals: [404, 409, 422]) {
                 try await orderSeat($0, $1)
             },
+
+            .init(.get, "joins", "The seats that ask to join", answer: .list("Join")) { _, _ in
+                try Response(await joins.undecided().map(SeatJoinMessage.init))
+            },
+            .init(.post, "joins/:pin/accept", "Let a seat in that asks to join", body: "SeatAdd", answer: .nothing, refusals: [404, 409, 422]) {
+                try await acceptJoin($0, $1)
+            },
+            .init(.post, "joins/:pin/refuse", "Refuse a seat that asks to join", answer: .nothing, refusals: [404, 422]) { try await refuseJoin($0, $1) },
 
             .init(
                 .get, "sessions", "Sessions, the newest first",
@@ -330,6 +344,21 @@ struct AdminRoutes: Sendable {
         return Response(status: .noContent)
     }
 
+    private func acceptJoin(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
+        let pin = try Untrusted.name(try context.parameters.require("pin"), field: "pin")
+        let untrusted: SeatAddRequest = try await request.message(upTo: Self.bodyLimit)
+        let name = try Untrusted.name(untrusted.name, field: "name")
+        let join = try await joins.accept(pin, name: name, lab: try Untrusted.name(untrusted.lab, field: "lab"))
+        await note(context, "join-accept", name, "\(untrusted.lab), \(join.inShort)")
+        return Response(status: .noContent)
+    }
+
+    private func refuseJoin(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let join = try await joins.refuse(try Untrusted.name(try context.parameters.require("pin"), field: "pin"))
+        await note(context, "join-refuse", join.stranger.address, join.inShort)
+        return Response(status: .noContent)
+    }
+
     private func sessions(_ request: Request, _: some AdministratorContext) async throws -> Response {
         let query = request.uri.queryParameters
         let all = try Untrusted.flag(query["all"], field: "all")
@@ -365,6 +394,11 @@ extension AdminRoutes {
         await note(context, "certificate-remove", "")
         return Response(status: .noContent)
     }
+}
+
+extension SeatJoin {
+    /// For the journal: which it was, and what it said that it is.
+    var inShort: String { "\(pin), \(stranger.address)" + (stranger.model.isEmpty ? "" : ", \(stranger.model)") }
 }
 
 extension LabReport {

@@ -85,15 +85,16 @@ public struct ControlServer: Service {
         operations = Operations(logger: logger) { Task { await administration.tellOfChange() } }
         let bothStand = Gathering(of: 2, then: onListening)
 
-        let seatRoutes = SeatRoutes(broker: broker, seats: registry, relayPort: configuration.relayPort)
+        let joins = SeatJoins(registry, key: configuration.pin) { await administration.tellOfChange() }
+        let seatRoutes = SeatRoutes(broker: broker, seats: registry, joins: joins, relayPort: configuration.relayPort)
         let gate = ConnectionGate(limit: configuration.connectionLimit, limitPerAddress: configuration.connectionLimitPerAddress)
         let enrolment = Enrolment(pin: configuration.pin, addresses: configuration.addresses, port: configuration.port)
         let browserCertificate = BrowserCertificate(folder: configuration.identityFolder, logger: logger)
         let adminRoutes = AdminRoutes(
-            administration: administration, seats: registry, operations: operations,
+            administration: administration, seats: registry, joins: joins, operations: operations,
             enrolment: enrolment, people: people, certificate: browserCertificate)
         let panelRoutes = PanelRoutes(
-            pages: pages, administration: administration, seats: registry, people: people, operations: operations, enrolment: enrolment,
+            pages: pages, administration: administration, seats: registry, joins: joins, people: people, operations: operations, enrolment: enrolment,
             interface: OpenAPI.operations(of: adminRoutes.routes(of: ProgramContext.self)), shippedImage: configuration.shippedImage,
             certificate: browserCertificate, certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
         let forSeats = edge(seatRoutes.responder(), headers: .forSeats, logger: logger)

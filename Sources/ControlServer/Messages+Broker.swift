@@ -122,6 +122,24 @@ extension SeatListMessage {
     }
 }
 
+extension SeatJoinMessage {
+    init(_ join: SeatJoin) {
+        self.init(
+            pin: join.pin, words: join.words, model: join.stranger.model, version: join.stranger.version, address: join.stranger.address,
+            since: Moment(seconds: join.since))
+    }
+}
+
+extension JoinDecisionAnswer {
+    init(_ decision: SeatJoinDecision) {
+        switch decision {
+        case .undecided: self.init(state: "waiting")
+        case .accepted(let word): self.init(state: "accepted", word: word)
+        case .refused: self.init(state: "refused")
+        }
+    }
+}
+
 extension SessionMessage {
     init(_ session: SessionReport) {
         self.init(

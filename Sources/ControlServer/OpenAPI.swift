@@ -166,6 +166,7 @@ enum OpenAPI {
                 "remedies": list(of: text),
             ], optional: ["present", "deadline", "nextAt", "cause", "failure"]),
         "Seat": object(["id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text], optional: ["desktop"]),
+        "Join": object(["pin": text, "words": list(of: text), "model": text, "version": text, "address": text, "since": moment]),
         "SeatAdd": object(["name": text, "lab": text]),
         "SeatAdded": object(["word": text, "command": text, "expiresInSeconds": count]),
         "SeatOrder": object(

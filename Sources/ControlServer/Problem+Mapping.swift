@@ -37,8 +37,12 @@ extension Problem {
         switch error {
         case .noDesktops:
             self.init(kind: "no-desktops", title: "No desktops", status: 409, detail: detail)
-        case .unknownLab, .unknownImage, .unknownDesktop, .unknownSeat, .unknownPerson, .unknownSession:
+        case .unknownLab, .unknownImage, .unknownDesktop, .unknownSeat, .unknownPerson, .unknownSession, .unknownJoin(.some):
             self.init(kind: "unknown", title: "Not found", status: 404, detail: detail)
+        case .unknownJoin(nil):
+            self.init(kind: "join-over", title: "Request over", status: 404, detail: detail)
+        case .tooManyJoins:
+            self = .tooManyJoins(retryAfter: .seconds(30))
         case .notYourSession:
             self.init(kind: "not-your-session", title: "Not your session", status: 403, detail: detail)
         case .wordRefused:
@@ -113,10 +117,21 @@ extension Problem {
     }
 
     static func tooManyAttempts(retryAfter: Duration) -> Problem {
-        let seconds = max(1, Int(retryAfter.components.seconds) + (retryAfter.components.attoseconds > 0 ? 1 : 0))
+        let seconds = seconds(of: retryAfter)
         return Problem(
             kind: "too-many-attempts", title: "Too many attempts", status: 429,
             detail: "too many wrong words were tried; the next can be tried in \(seconds) s", retryAfterSeconds: seconds)
+    }
+
+    static func tooManyJoins(retryAfter: Duration) -> Problem {
+        Problem(
+            kind: "too-many-joins", title: "Too many ask to join", status: 429, detail: BrokerError.tooManyJoins.description,
+            retryAfterSeconds: seconds(of: retryAfter))
+    }
+
+    /// Whole seconds to wait, at least one.
+    private static func seconds(of wait: Duration) -> Int {
+        max(1, Int(wait.components.seconds) + (wait.components.attoseconds > 0 ? 1 : 0))
     }
 
     static func invalid(_ field: String, value: String, remedy: String) -> Problem {

@@ -4,6 +4,7 @@ import DesktopModel
 import HTTPTypes
 import Hummingbird
 import Logging
+import ServiceLifecycle
 
 /// A request of a seat, with the address it came from and, behind the token, whose it is.
 struct SeatContext: RequestContext {
@@ -30,14 +31,21 @@ struct SeatRoutes: Sendable {
 
     let broker: SessionBroker
     let seats: SeatRegistry
+    let joins: SeatJoins
     let relayPort: Int
     var attempts = Attempts()
+    /// Requests to join: a class that is switched on at once may ask, and one seat now and then.
+    var joinAttempts = Attempts(perAddress: .init(burst: 6, refill: .seconds(20)), inAll: .init(burst: 64, refill: .seconds(1)))
+    /// How long a seat's question for the decision is kept open.
+    var decisionWait = Duration.seconds(15)
     var stream = EventStream()
+
+    private static let addresses: Set = ["/api/v1/seats/enrol", "/api/v1/join", "/health", "/ready"]
 
     /// Whether a request is a seat's.
     static func serves(_ request: Request) -> Bool {
         let path = request.uri.path
-        return path.hasPrefix("/api/v1/seat/") || path == "/api/v1/seats/enrol" || path == "/health" || path == "/ready"
+        return path.hasPrefix("/api/v1/seat/") || path.hasPrefix("/api/v1/join/") || addresses.contains(path)
     }
 
     func responder() -> RouterResponder<SeatContext> {
@@ -49,6 +57,8 @@ struct SeatRoutes: Sendable {
             return try Response(Health(status: "ready"))
         }
         router.post("api/v1/seats/enrol", use: enrol)
+        router.post("api/v1/join", use: join)
+        router.post("api/v1/join/decision", use: decision)
         router.group("api/v1/seat").add(middleware: SeatAuthentication(seats: seats))
             .post("claim", use: claim)
             .post("sessions/:id/end", use: end)
@@ -67,8 +77,25 @@ struct SeatRoutes: Sendable {
             throw error
         }
         attempts.giveBack(context.peer)
+        await joins.enrolled(with: untrusted.word)
         context.logger.notice("seat enrolled", metadata: ["seat": "\(enrolled.name)", "address": "\(context.peer)"])
         return try Response(EnrolAnswer(seat: enrolled.seat.rawValue, name: enrolled.name, token: enrolled.token))
+    }
+
+    private func join(_ request: Request, _ context: SeatContext) async throws -> Response {
+        if let wait = joinAttempts.take(context.peer) { throw Problem.tooManyJoins(retryAfter: wait) }
+        let untrusted: JoinRequest = try await request.message(upTo: Self.bodyLimit)
+        let stranger = SeatStranger(
+            untrustedModel: untrusted.model, untrustedVersion: untrusted.version, address: context.peer.description, counted: context.peer.counted)
+        let (pin, drawn) = try await joins.ask(stranger, commitment: untrusted.commitment)
+        context.logger.notice("a seat asks to join", metadata: ["pin": "\(pin)", "address": "\(context.peer)", "model": "\(stranger.model)"])
+        return try Response(JoinAnswer(pin: pin, drawn: drawn, expiresInSeconds: Int(joins.bounds.lifetime.components.seconds)), status: .created)
+    }
+
+    private func decision(_ request: Request, _ context: SeatContext) async throws -> Response {
+        let untrusted: JoinDecisionRequest = try await request.message(upTo: Self.bodyLimit)
+        let decision = try await cancelWhenGracefulShutdown { try await joins.decision(forDrawn: untrusted.drawn, within: decisionWait) }
+        return try Response(JoinDecisionAnswer(decision), status: decision == .undecided ? .accepted : .ok)
     }
 
     private func claim(_ request: Request, _ context: SeatContext) async throws -> Response {

@@ -41,6 +41,10 @@ import Testing
             place: number == 1 ? TablePlace(column: 4, row: 2) : nil)
     }
 
+    private static let join = SeatJoin(
+        pin: "482913", words: ["apple", "river", "stone", "violin"],
+        stranger: SeatStranger(untrustedModel: bad, untrustedVersion: bad, address: "10.0.0.9", counted: "10.0.0.9"), since: 1_772_439_300)
+
     private static func session(_ id: Int64, seat: String) -> SessionReport {
         SessionReport(
             id: SessionID(rawValue: id), seat: seat, desktop: "room-1", began: 1_772_439_300, ended: id == 1 ? nil : 1_772_443_000,
@@ -128,9 +132,10 @@ import Testing
                     Self.imageReport, before: Self.imageReport, labs: ["room", "other"], chosen: ["other"], notes: Self.bad, consequences: [Self.bad],
                     for: administrator)
             ),
-            ("seats", pages.seats(Self.view().seats, labs: labs, for: administrator)), ("seats, empty", pages.seats([], labs: [], for: administrator)),
+            ("seats", pages.seats(Self.view().seats, joins: [Self.join], form: (Self.join.pin, SeatForm()), labs: labs, for: administrator)),
+            ("seats, empty", pages.seats([], joins: [Self.join], labs: [], for: administrator)),
             ("seat", pages.seat(Self.view().seats[0], form: SeatForm(Self.view().seats[0]), labs: labs, enrolment: (Self.bad, 60), for: administrator)),
-            ("seat, new", pages.seat(nil, form: SeatForm(), labs: labs, enrolment: nil, for: administrator)),
+            ("seat, new", pages.seat(nil, form: SeatForm(), labs: labs, enrolment: nil, joinLine: Self.bad, for: administrator)),
             ("sessions", pages.sessions([Self.session(2, seat: "pi-2"), Self.session(1, seat: "pi-1")], older: true, for: administrator)),
             ("sessions, empty", pages.sessions([], older: false, for: administrator)),
             ("figures", pages.figures(DayOfUse.last(14, of: [Self.session(1, seat: "pi-1")], now: 1_772_443_000), Self.figures, for: administrator)),

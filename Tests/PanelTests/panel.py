@@ -341,6 +341,34 @@ def seats_are_told_what_the_room_wants():
 
 
 @fact
+def a_seat_that_shows_its_pin_is_accepted_where_the_words_are_the_same():
+    browser.open("/seats")
+    page = browser.find("html").id
+    tree = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../appliance/seat/usr")
+    surroundings = {"PUNNET_SEAT_SHARE": f"{tree}/share/punnet-seat", "PUNNET_SEAT_STATE": f"{given.room}/joining", "XDG_RUNTIME_DIR": given.room}
+    with open(f"{given.room}/joining.log", "w") as said:
+        joining = subprocess.Popen([f"{tree}/bin/punnet-seat", "join", given.https], env={**os.environ, **surroundings}, stdin=subprocess.DEVNULL,
+                                   stdout=said, stderr=said)
+    try:
+        shown = until("the seat shows its PIN", lambda: re.search(r"(\d{6}) (\w+ \w+ \w+ \w+) ", open(f"{given.room}/joining.log").read()))
+        until("so does the panel", lambda: browser.all("main .join-pin"))
+        assert browser.find("html").id == page, "without a reload"
+        assert browser.text("main .join-pin") == shown.group(1)
+        assert browser.text("main .join-words") == shown.group(2)
+        browser.fill("name", "pi-2")
+        browser.fill("lab", "room")
+        browser.press(f"main form[action='/panel/joins/{shown.group(1)}/accept'] button.primary")
+        assert joining.wait(30) == 0, open(f"{given.room}/joining.log").read()
+    finally:
+        joining.kill()
+        joining.wait()
+    until("the panel tells of it", lambda: browser.find("main #seat-pi-2"))
+    assert not browser.all("main .join-pin")
+    assert [seat["enrolled"] for seat in punnet("seat", "list", "--json") if seat["name"] == "pi-2"] == [True]
+    punnet("seat", "remove", "pi-2")
+
+
+@fact
 def memory_of_a_whole_lab_is_changed_and_every_desktop_follows():
     before = {desktop["name"]: desktop["generation"] for desktop in punnet("desktop", "list", "--json")}
     browser.open("/labs/room")

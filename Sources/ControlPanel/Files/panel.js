@@ -71,11 +71,15 @@ const live = {
     return part.contains(active) && active.matches("input:not([type=checkbox]), textarea, select");
   },
 
-  // What the person has ticked and opened stays so.
+  // What the person has ticked, opened and filled in stays so.
   carryOver(part, next) {
     for (const box of part.querySelectorAll("input[type=checkbox]:checked")) {
       const same = next.querySelector(`input[name="${box.name}"][value="${CSS.escape(box.value)}"]`);
       if (same) same.checked = true;
+    }
+    for (const field of part.querySelectorAll("input[id]:not([type=checkbox]), select[id]")) {
+      const same = next.querySelector(`#${CSS.escape(field.id)}`);
+      if (same && field.value !== field.defaultValue) same.value = field.value;
     }
     for (const opened of part.querySelectorAll("details[open][id]")) next.querySelector(`#${CSS.escape(opened.id)}`)?.setAttribute("open", "");
   },

@@ -161,17 +161,47 @@ extension PanelRoutes {
 
     // MARK: Seats
 
-    func showSeats(_ visit: Visit) async throws -> PanelAnswer {
+    func showSeats(_ visit: Visit) async throws -> PanelAnswer { .page(try await seatsPage(visit, visit.viewer())) }
+
+    /// - Parameter form: What was filled in for a seat that asks to join, by its PIN.
+    private func seatsPage(_ visit: Visit, _ viewer: Viewer, form: (pin: String, seat: SeatForm)? = nil) async throws -> String {
         let labs = try await watchedLabs(visit)
         let names = Set(labs.map(\.lab.name))
-        return .page(pages.seats(try await seats.seats().filter { names.contains($0.lab) }, labs: labs, for: visit.viewer()))
+        return pages.seats(
+            try await seats.seats().filter { names.contains($0.lab) }, joins: visit.isAdministrator ? await joins.undecided() : [], form: form,
+            labs: labs, for: viewer)
+    }
+
+    /// Lets a seat in that asks to join.
+    func acceptJoin(_ visit: Visit) async throws -> PanelAnswer {
+        let pin = try visit.parameter("pin")
+        var form = SeatForm()
+        form.name = visit.form["name"]
+        form.lab = visit.form["lab"]
+        do {
+            let join = try await joins.accept(pin, name: form.name, lab: form.lab)
+            await note(visit, "join-accept", form.name, "\(form.lab), \(join.inShort)")
+        } catch {
+            return .page(try await seatsPage(visit, visit.viewer(try refusal(error, visit)), form: (pin, form)), status: .unprocessableContent)
+        }
+        return .redirect("/seats", done: "joinAccepted")
+    }
+
+    func refuseJoin(_ visit: Visit) async throws -> PanelAnswer {
+        do {
+            let join = try await joins.refuse(try visit.parameter("pin"))
+            await note(visit, "join-refuse", join.stranger.address, join.inShort)
+        } catch {
+            return .page(try await seatsPage(visit, visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+        }
+        return .redirect("/seats", done: "joinRefused")
     }
 
     func showNewSeat(_ visit: Visit) async throws -> PanelAnswer {
         let labs = try await watchedLabs(visit)
         var form = SeatForm()
         form.lab = labs.first?.lab.name ?? ""
-        return .page(pages.seat(nil, form: form, labs: labs, enrolment: nil, for: visit.viewer()))
+        return .page(pages.seat(nil, form: form, labs: labs, enrolment: nil, joinLine: enrolment.joinCommand, for: visit.viewer()))
     }
 
     /// Adds a seat and shows the line to type on it, this once: the word in it is kept only as a hash.
@@ -185,7 +215,8 @@ extension PanelRoutes {
             word = try await seats.add(form.name, lab: form.lab)
         } catch {
             return .page(
-                pages.seat(nil, form: form, labs: labs, enrolment: nil, for: visit.viewer(try refusal(error, visit))), status: .unprocessableContent)
+                pages.seat(nil, form: form, labs: labs, enrolment: nil, joinLine: enrolment.joinCommand, for: visit.viewer(try refusal(error, visit))),
+                status: .unprocessableContent)
         }
         await note(visit, "seat-add", form.name, form.lab)
         let seat = try await seats.seats().first { $0.name == form.name }

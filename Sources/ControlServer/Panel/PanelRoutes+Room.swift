@@ -23,7 +23,8 @@ extension PanelRoutes {
             RoomView(
                 room: room, desktops: try await administration.desktops(lab: nil), seats: try await seats.seats(),
                 sessions: try await administration.sessions(all: false, limit: 10_000), hasImages: try await !administration.images().isEmpty,
-                operations: operations.unfinished(kind: "image-add"), lab: wanted.isEmpty ? nil : wanted,
+                operations: operations.unfinished(kind: "image-add"), joins: visit.isAdministrator ? await joins.undecided().count : 0,
+                lab: wanted.isEmpty ? nil : wanted,
                 isArranging: visit.isAdministrator && visit.form.has("arrange")),
             for: viewer)
     }

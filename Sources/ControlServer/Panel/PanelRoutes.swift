@@ -25,6 +25,7 @@ struct PanelRoutes: Sendable {
     let pages: Pages
     let administration: Administration
     let seats: SeatRegistry
+    let joins: SeatJoins
     let people: PeopleRegistry
     let operations: Operations
     let enrolment: Enrolment
@@ -84,6 +85,8 @@ struct PanelRoutes: Sendable {
             Route(method: .get, path: "seats/new", access: .administrator) { try await $0.showNewSeat($1) },
             Route(method: .post, path: "seats/new", access: .administrator) { try await $0.addSeat($1) },
             Route(method: .get, path: "seats/:name", access: .signedIn) { try await $0.showSeat($1) },
+            Route(method: .post, path: "panel/joins/:pin/accept", access: .administrator) { try await $0.acceptJoin($1) },
+            Route(method: .post, path: "panel/joins/:pin/refuse", access: .administrator) { try await $0.refuseJoin($1) },
             Route(method: .post, path: "panel/seats/:name/place", access: .administrator) { try await $0.placeSeat($1) },
             Route(method: .post, path: "seats/:name/remove", access: .administrator) { try await $0.removeSeat($1) },
 

@@ -5,8 +5,8 @@ struct SeatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "seat", abstract: "The Raspberry Pis at the tables.",
         subcommands: [
-            SeatAdd.self, SeatList.self, SeatMessageCommand.self, SeatIdentify.self, SeatRestart.self,
-            SeatShutDown.self, SeatRemove.self,
+            SeatAdd.self, SeatRequests.self, SeatAccept.self, SeatRefuse.self, SeatList.self, SeatMessageCommand.self,
+            SeatIdentify.self, SeatRestart.self, SeatShutDown.self, SeatRemove.self,
         ])
 
     static func table(_ seats: [SeatListMessage]) -> String {
@@ -14,6 +14,6 @@ struct SeatCommand: AsyncParsableCommand {
         for seat in seats {
             table.add(seat.name, seat.lab, seat.enrolled ? "yes" : "no", seat.present ? "yes" : "no", seat.desktop ?? "")
         }
-        return table.text(otherwise: "No seat yet: 'punnet seat add NAME --lab LAB' adds one.")
+        return table.text(otherwise: "No seat yet: 'punnet seat add NAME --lab LAB' adds one, 'punnet-seat join ADDRESS' on it asks for it.")
     }
 }

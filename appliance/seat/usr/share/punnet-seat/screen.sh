@@ -3,7 +3,8 @@
 
 language=${LC_ALL:-${LC_MESSAGES:-${LANG:-en}}}
 
-# A terminal that fills the screen, under the desktop's window. It tells the loop its tty; the loop writes there, and reads keys from there.
+# open_screen [large]: a terminal that fills the screen, under the desktop's window. It tells the loop its tty; the loop writes there, and reads keys
+# from there.
 open_screen() {
     screen='' terminal=''
     if [ -z "${DISPLAY-}" ] || ! command -v xterm >/dev/null; then
@@ -11,7 +12,7 @@ open_screen() {
         return
     fi
     # shellcheck disable=SC2016
-    (with_parent xterm -maximized -bw 0 -b 0 +sb -u8 -T Punnet -bg '#17313e' -fg '#f2f5f3' -fa "$(text font)" \
+    (with_parent xterm -maximized -bw 0 -b 0 +sb -u8 -T Punnet -bg '#17313e' -fg '#f2f5f3' -fa "$(text "${1:+$1_}font")" \
         -xrm 'XTerm*pointerMode: 3' -xrm 'XTerm*scaleHeight: 1.3' \
         -e sh -c 'stty -echo -icanon; echo "screen $(tty)" >"$0/events"; exec sleep infinity' "$run") >/dev/null 2>&1 &
     terminal=$!
