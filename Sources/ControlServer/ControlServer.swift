@@ -41,6 +41,8 @@ public struct ControlServer: Service {
         public var relayPort: Int
         /// The folder of the image that came with the server, which the panel's first start takes in. It need not exist.
         public var shippedImage: String
+        /// How long it takes until somebody who has guessed five times wrong may guess once more.
+        public var guessPause = Duration.seconds(12)
         /// The most connections of seats at a time, in all and from one address; more are closed at once.
         public var connectionLimit: Int
         public var connectionLimitPerAddress: Int
@@ -86,17 +88,20 @@ public struct ControlServer: Service {
         let bothStand = Gathering(of: 2, then: onListening)
 
         let joins = SeatJoins(registry, key: configuration.pin) { await administration.tellOfChange() }
-        let seatRoutes = SeatRoutes(broker: broker, seats: registry, joins: joins, relayPort: configuration.relayPort)
+        let guesses = Attempts.Allowance(burst: 5, refill: configuration.guessPause)
+        var seatRoutes = SeatRoutes(broker: broker, seats: registry, joins: joins, relayPort: configuration.relayPort)
+        seatRoutes.attempts = Attempts(perAddress: guesses)
         let gate = ConnectionGate(limit: configuration.connectionLimit, limitPerAddress: configuration.connectionLimitPerAddress)
         let enrolment = Enrolment(pin: configuration.pin, addresses: configuration.addresses, port: configuration.port)
         let browserCertificate = BrowserCertificate(folder: configuration.identityFolder, logger: logger)
         let adminRoutes = AdminRoutes(
             administration: administration, seats: registry, joins: joins, operations: operations,
             enrolment: enrolment, people: people, certificate: browserCertificate)
-        let panelRoutes = PanelRoutes(
+        var panelRoutes = PanelRoutes(
             pages: pages, administration: administration, seats: registry, joins: joins, people: people, operations: operations, enrolment: enrolment,
             interface: OpenAPI.operations(of: adminRoutes.routes(of: ProgramContext.self)), shippedImage: configuration.shippedImage,
             certificate: browserCertificate, certificateFingerprint: Hex.text(of: configuration.fingerprint, separator: ":"))
+        panelRoutes.attempts = Attempts(perAddress: guesses, inAll: nil)
         let forSeats = edge(seatRoutes.responder(), headers: .forSeats, logger: logger)
         let forBrowsers = edge(panelRoutes.responder(), headers: .forBrowsers, logger: logger)
         let forPrograms = edge(adminRoutes.responderForPrograms(), headers: .forSeats, logger: logger)
