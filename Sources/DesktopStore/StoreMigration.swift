@@ -7,7 +7,16 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people]
+    static let all = [
+        StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people,
+        seats,
+    ]
+
+    /// Names in the order in which they are run: the tenth after the ninth.
+    static func inOrder(_ names: Set<String>) -> [String] {
+        func number(_ name: String) -> Int { Int(name.prefix { $0.isNumber }) ?? 0 }
+        return names.sorted { (number($0), $0) < (number($1), $1) }
+    }
 
     /// What runs the desktops: Xen, in every database that is older than the question.
     static let server = StoreMigration(name: "2-server") {
@@ -126,6 +135,11 @@ struct StoreMigration: Sendable {
                 ALTER TABLE seat ADD COLUMN table_column INTEGER;
                 ALTER TABLE seat ADD COLUMN table_row INTEGER CHECK ((table_row IS NULL) = (table_column IS NULL));
                 """)
+    }
+
+    /// Which seats are blocked.
+    static let seats = StoreMigration(name: "10-seats") {
+        try $0.execute(sql: "ALTER TABLE seat ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0")
     }
 
     /// Everything that the first version keeps.
