@@ -105,7 +105,7 @@ public actor Broker: Service {
             .began(
                 Snapshot(
                     stored: stored,
-                    seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat(name: $0.name, lab: $0.lab)) }),
+                    seats: Dictionary(uniqueKeysWithValues: seats.map { ($0.id, RoomSeat($0)) }),
                     domains: domains, overlays: overlays, consoles: names, checkpoints: checkpoints)))
         phase = .serving
         for event in meanwhile { deliver(event) }
@@ -425,6 +425,12 @@ public actor Broker: Service {
     func keep(_ id: SeatID, _ seat: RoomSeat) {
         deliver(.seatChanged(id, seat))
         if streams[id] != nil { deliver(.seatPresent(id)) }
+    }
+
+    /// A seat belongs to another lab, or is blocked or not: its session ends, if it must.
+    func change(_ id: SeatID, to seat: RoomSeat, endingSession: Bool) {
+        deliver(.seatChanged(id, seat))
+        if endingSession, let open = room.sessions.session(of: id) { deliver(.end(open.session.id, .administrator)) }
     }
 
     private func streamEnded(of seat: SeatID, _ number: UInt64) {

@@ -21,6 +21,8 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     case nameTaken(kind: String, name: String)
     /// The seat is off, or cannot be reached.
     case seatIsOff(String)
+    /// The seat is given no desktop until somebody unblocks it.
+    case seatIsBlocked(String)
     /// Something still needs it.
     case inUse(kind: String, name: String, by: String)
     case invalid(field: String, value: String, remedy: String)
@@ -49,6 +51,7 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .wordRefused: "the word is wrong, used or expired; 'punnet seat add' gives a new one"
         case .nameTaken(let kind, let name): "there is already a \(kind) named '\(name)'; choose another name"
         case .seatIsOff(let name): "seat '\(name)' is off, or cannot be reached; switch it on first"
+        case .seatIsBlocked(let name): "seat '\(name)' is blocked; 'punnet seat set \(name) --unblock' lets it be used again"
         case .inUse(let kind, let name, let user): "\(kind) '\(name)' is still needed by \(user)"
         case .invalid(let field, let value, let remedy): "\(field) '\(value)' is not possible: \(remedy)"
         case .doesNotFit(let asked, let holds, let profile, let limit):

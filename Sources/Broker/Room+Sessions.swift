@@ -7,6 +7,7 @@ extension Room {
 
     mutating func take(_ claim: Claim) {
         guard let seat = seats[claim.seat] else { return refuse(claim, .unknownSeat("\(claim.seat)")) }
+        guard !seat.isBlocked else { return refuse(claim, .seatIsBlocked(seat.name)) }
         guard let lab = labs[seat.lab] else { return refuse(claim, .unknownLab("\(seat.lab)")) }
         if let open = sessions.session(of: claim.seat) {
             guard open.session.bootID != claim.bootID else { return resume(open, claim) }
@@ -246,15 +247,19 @@ extension Room {
         lines[lab]?[index].leavesAt = now + settings.absence
     }
 
-    /// A seat was added, moved to another lab, or removed.
+    /// A seat was added, moved to another lab, blocked, unblocked, or removed.
     mutating func seatChanged(_ id: SeatID, _ seat: RoomSeat?) {
         let former = seats[id]
         seats[id] = seat
         if let present = former?.isPresent { seats[id]?.isPresent = present }
-        if let lab = former?.lab, lab != seat?.lab {
+        if let lab = former?.lab, lab != seat?.lab || seat?.isBlocked == true {
             lines[lab]?.removeAll { $0.seat == id }
             tellPlaces(in: lab)
             serveLine(of: lab)
+        }
+        if let former, let seat, (former.lab, former.isBlocked) != (seat.lab, seat.isBlocked), sessions.session(of: id) == nil {
+            // It claims now: there is a desktop for it, its place in another line, or the reason why there is none.
+            effects.append(.tell(id, .offer(within: settings.offerTime)))
         }
         guard seat == nil else { return }
         if let open = sessions.session(of: id) { end(open.session.id, because: .seatRemoved) }

@@ -183,6 +183,8 @@ struct RoomSeat: Hashable, Sendable {
     var lab: LabID
     /// Whether its event stream is open.
     var isPresent = false
+    /// Whether it is given no desktop.
+    var isBlocked = false
 }
 
 /// What is under way at a desktop beyond its state.

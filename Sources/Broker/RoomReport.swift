@@ -103,9 +103,11 @@ public struct SeatReport: Hashable, Sendable {
     public let desktop: String?
     /// Where its table stands; nil where nobody has said.
     public let place: TablePlace?
+    /// Whether it is given no desktop.
+    public let isBlocked: Bool
     public init(
         id: SeatID, name: String, lab: String, enrolled: Bool, present: Bool, line: Int?, session: SessionID?, connected: Bool, desktop: String?,
-        place: TablePlace?
+        place: TablePlace?, isBlocked: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -117,6 +119,7 @@ public struct SeatReport: Hashable, Sendable {
         self.connected = connected
         self.desktop = desktop
         self.place = place
+        self.isBlocked = isBlocked
     }
 }
 

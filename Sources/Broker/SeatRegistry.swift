@@ -28,7 +28,7 @@ public final class SeatRegistry: Sendable {
         let seat = try await stored { () async throws(StoreError) in
             try await store.addSeat(name: name, lab: lab.id, wordHash: word.hash, wordExpires: expires)
         }
-        await broker.deliver(.seatChanged(seat.id, RoomSeat(name: seat.name, lab: seat.lab)))
+        await broker.deliver(.seatChanged(seat.id, RoomSeat(seat)))
         return word.text
     }
 
@@ -42,7 +42,7 @@ public final class SeatRegistry: Sendable {
         do throws(BrokerError) {
             try await stored { () async throws(StoreError) in try await store.removeSeat(seat.id) }
         } catch {
-            await broker.keep(seat.id, RoomSeat(name: seat.name, lab: seat.lab))
+            await broker.keep(seat.id, RoomSeat(seat))
             throw error
         }
     }
@@ -57,7 +57,7 @@ public final class SeatRegistry: Sendable {
                 present: room.seats[seat.id]?.isPresent ?? false,
                 line: room.lines[seat.lab]?.firstIndex { $0.seat == seat.id }.map { $0 + 1 }, session: session?.session.id,
                 connected: session?.links.isEmpty == false, desktop: session.flatMap { room.desktops[$0.session.desktop]?.name },
-                place: seat.place)
+                place: seat.place, isBlocked: seat.isBlocked)
         }
     }
 
@@ -66,6 +66,21 @@ public final class SeatRegistry: Sendable {
         let seats = try await stored { () async throws(StoreError) in try await store.seats() }
         guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
         guard await broker.order(order, to: seat.id) else { throw .seatIsOff(name) }
+    }
+
+    /// Moves a seat to another lab, blocks it or lets it be used again; nil leaves it as it is. The session of a seat that is moved or blocked ends:
+    /// its desktop is another lab's, or nobody's. A blocked seat stays enrolled.
+    public func change(_ name: String, lab untrustedLab: String?, isBlocked: Bool?) async throws(BrokerError) -> SeatReport {
+        guard let seat = try await stored({ () async throws(StoreError) in try await store.seats() }).first(where: { $0.name == name }) else {
+            throw .unknownSeat(name)
+        }
+        var lab: LabID?
+        if let untrustedLab { lab = try await broker.room.lab(named: untrustedLab).id }
+        let wanted = lab
+        let changed = try await stored { () async throws(StoreError) in try await store.changeSeat(seat.id, lab: wanted, isBlocked: isBlocked) }
+        await broker.change(seat.id, to: RoomSeat(changed), endingSession: changed.isBlocked || changed.lab != seat.lab)
+        guard let report = try await seats().first(where: { $0.id == seat.id }) else { throw .unknownSeat(name) }
+        return report
     }
 
     /// Says where a seat's table stands in the room's plan.
@@ -93,6 +108,11 @@ public final class SeatRegistry: Sendable {
         guard let token = Token(untrusted: untrusted) else { return nil }
         return try await stored { () async throws(StoreError) in try await store.seat(tokenHash: token.hash)?.id }
     }
+}
+
+extension RoomSeat {
+    /// A seat as it is kept; whether it is present is not.
+    init(_ seat: SeatRecord) { self.init(name: seat.name, lab: seat.lab, isBlocked: seat.isBlocked) }
 }
 
 /// Calls the store and says its errors in the broker's words.

@@ -8,14 +8,27 @@ public struct SeatListMessage: Hashable, Sendable, Codable {
     public let present: Bool
     /// The desktop it has, if any.
     public let desktop: String?
+    /// Whether it is given none.
+    public let blocked: Bool
 
-    public init(id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?) {
+    public init(id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?, blocked: Bool) {
         self.id = id
         self.name = name
         self.lab = lab
         self.enrolled = enrolled
         self.present = present
         self.desktop = desktop
+        self.blocked = blocked
+    }
+}
+
+/// `PATCH /api/v1/seats/{name}`: what is absent stays as it is.
+public struct SeatChangeMessage: Hashable, Sendable, Codable {
+    public let lab: String?
+    public let blocked: Bool?
+    public init(lab: String? = nil, blocked: Bool? = nil) {
+        self.lab = lab
+        self.blocked = blocked
     }
 }
 

@@ -6,6 +6,8 @@ import DesktopModel
 enum SeatState: String, CaseIterable {
     /// Nobody has enrolled it yet.
     case unenrolled
+    /// It is given no desktop.
+    case blocked
     /// It is switched off, or cannot be reached.
     case off
     /// It is on and has no desktop.
@@ -17,8 +19,8 @@ enum SeatState: String, CaseIterable {
 
     init(_ seat: SeatReport) {
         self =
-            if !seat.enrolled { .unenrolled } else if seat.session != nil { seat.connected ? .inUse : .lost } else if seat.line != nil { .waiting
-            } else if seat.present { .idle } else { .off }
+            if !seat.enrolled { .unenrolled } else if seat.isBlocked { .blocked } else if seat.session != nil { seat.connected ? .inUse : .lost
+            } else if seat.line != nil { .waiting } else if seat.present { .idle } else { .off }
     }
 }
 

@@ -63,6 +63,7 @@ extension Pages {
                 "form": ["name": form.name, "lab": form.lab, "column": form.column, "row": form.row] as Fields,
                 "labs": labs.map { ["name": $0.lab.name, "isChosen": $0.lab.name == form.lab] as Fields },
                 "state": known(state?.rawValue), "label": known(state.map { texts("state.seat.\($0.rawValue)") }),
+                "isBlocked": seat?.isBlocked ?? false, "hasOtherLabs": labs.count > 1,
                 "desktop": known(seat?.desktop), "desktopHref": known(seat?.desktop.map { "/desktops/\($0)" }),
                 "session": known(seat?.session.map { "\($0)" }),
                 "joinLine": known(joinLine),

@@ -157,6 +157,10 @@ struct AdminRoutes: Sendable {
             .init(.post, "seats", "Add a seat, or give one a new word", body: "SeatAdd", answer: .created("SeatAdded"), refusals: [404, 409, 422]) {
                 try await addSeat($0, $1)
             },
+            .init(
+                .patch, "seats/:name", "Move a seat to another lab, block or unblock it; the session of one that is moved or blocked ends",
+                body: "SeatChange", answer: .ok("Seat"), refusals: [404, 422]
+            ) { try await changeSeat($0, $1) },
             .init(.delete, "seats/:name", "Remove a seat; its session ends", answer: .nothing, refusals: [404, 422]) { try await removeSeat($0, $1) },
             .init(.post, "seats/:name/order", "Have a seat do something now", body: "SeatOrder", answer: .nothing, refusals: [404, 409, 422]) {
                 try await orderSeat($0, $1)
@@ -326,6 +330,19 @@ struct AdminRoutes: Sendable {
         let answer = SeatAddAnswer(
             word: word, command: enrolment.command(word: word), expiresInSeconds: Int(SeatRegistry.wordLifetime.components.seconds))
         return try Response(answer, status: .created)
+    }
+
+    private func changeSeat(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "seat")
+        let untrusted: SeatChangeMessage = try await request.message(upTo: Self.bodyLimit)
+        let lab = try untrusted.lab.map { try Untrusted.name($0, field: "lab") }
+        guard lab != nil || untrusted.blocked != nil else {
+            throw Problem.invalid("lab", value: "", remedy: "give 'lab', 'blocked' or both")
+        }
+        let seat = try await seats.change(name, lab: lab, isBlocked: untrusted.blocked)
+        if let lab { await note(context, "seat-move", name, lab) }
+        if let blocked = untrusted.blocked { await note(context, blocked ? "seat-block" : "seat-unblock", name) }
+        return try Response(SeatListMessage(seat))
     }
 
     private func removeSeat(_: Request, _ context: some AdministratorContext) async throws -> Response {

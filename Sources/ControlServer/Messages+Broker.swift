@@ -118,7 +118,8 @@ extension DesktopExplanationMessage {
 extension SeatListMessage {
     init(_ seat: SeatReport) {
         self.init(
-            id: seat.id.rawValue, name: seat.name, lab: seat.lab, enrolled: seat.enrolled, present: seat.present, desktop: seat.desktop)
+            id: seat.id.rawValue, name: seat.name, lab: seat.lab, enrolled: seat.enrolled, present: seat.present, desktop: seat.desktop,
+            blocked: seat.isBlocked)
     }
 }
 

@@ -165,7 +165,9 @@ enum OpenAPI {
                     ["count": count, "generation": count, "step": text, "cause": text, "console": list(of: text)], optional: ["step"]),
                 "remedies": list(of: text),
             ], optional: ["present", "deadline", "nextAt", "cause", "failure"]),
-        "Seat": object(["id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text], optional: ["desktop"]),
+        "Seat": object(
+            ["id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text, "blocked": truth], optional: ["desktop"]),
+        "SeatChange": object(["lab": text, "blocked": truth], optional: ["lab", "blocked"]),
         "Join": object(["pin": text, "words": list(of: text), "model": text, "version": text, "address": text, "since": moment]),
         "SeatAdd": object(["name": text, "lab": text]),
         "SeatAdded": object(["word": text, "command": text, "expiresInSeconds": count]),

@@ -51,6 +51,8 @@ extension Problem {
             self.init(kind: "name-taken", title: "Name taken", status: 409, detail: detail, field: "name", value: name)
         case .seatIsOff:
             self.init(kind: "seat-off", title: "Seat is off", status: 409, detail: detail)
+        case .seatIsBlocked(let name):
+            self.init(kind: "seat-blocked", title: "Seat is blocked", status: 403, detail: detail, field: "seat", value: name)
         case .inUse:
             self.init(kind: "in-use", title: "In use", status: 409, detail: detail)
         case .invalid(let field, let value, let remedy):

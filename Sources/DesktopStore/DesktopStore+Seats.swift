@@ -26,6 +26,21 @@ extension DesktopStore {
         try await remove(from: "seat", kind: "seat", id: id.rawValue)
     }
 
+    /// Keeps which lab a seat belongs to and whether it is blocked; nil leaves it as it is. Gives the seat as it is then. `unknown` where there is no
+    /// such seat or lab.
+    public func changeSeat(_ id: SeatID, lab: LabID?, isBlocked: Bool?) async throws(StoreError) -> SeatRecord {
+        let missing = StoreError.unknown(kind: "lab", id: lab.map { String($0.rawValue) } ?? "")
+        return try await write(disagreement: missing) { db in
+            try db.execute(
+                sql: "UPDATE seat SET lab = coalesce(?, lab), blocked = coalesce(?, blocked) WHERE id = ?",
+                arguments: [lab?.rawValue, isBlocked, id.rawValue])
+            guard let seat = try Self.seat(db, where: "id = ?", [id.rawValue]) else {
+                throw StoreError.unknown(kind: "seat", id: String(id.rawValue))
+            }
+            return seat
+        }
+    }
+
     /// Keeps where a seat's table stands. `unknown` where there is no such seat.
     public func setPlace(of id: SeatID, to place: TablePlace) async throws(StoreError) {
         try await write { db in

@@ -192,7 +192,9 @@ extension DesktopStore {
             return applied
         }
         let known = Set(migrations.map(\.name))
-        guard applied.isSubset(of: known) else { throw StoreError.newer(path: file.path, migrations: StoreMigration.inOrder(applied.subtracting(known))) }
+        guard applied.isSubset(of: known) else {
+            throw StoreError.newer(path: file.path, migrations: StoreMigration.inOrder(applied.subtracting(known)))
+        }
         if !applied.isEmpty {
             let made = try pool.read { try madeOn($0, applied) }
             guard made == server else { throw StoreError.otherServer(path: file.path, made: made, wanted: server) }

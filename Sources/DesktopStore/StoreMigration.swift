@@ -7,14 +7,15 @@ struct StoreMigration: Sendable {
     let run: @Sendable (Database) throws -> Void
 
     /// All of them, in order.
-    static let all = [StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people, policy]
+    static let all = [
+        StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people,
+        seats, policy,
+    ]
 
-    /// Names of migrations, also of ones that this version does not know, in the order of their numbers.
+    /// Names in the order in which they are run: the tenth after the ninth.
     static func inOrder(_ names: Set<String>) -> [String] {
-        names.sorted { left, right in
-            let (first, second) = (Int(left.prefix(while: \.isNumber)), Int(right.prefix(while: \.isNumber)))
-            return (first ?? .max, left) < (second ?? .max, right)
-        }
+        func number(_ name: String) -> Int { Int(name.prefix { $0.isNumber }) ?? 0 }
+        return names.sorted { (number($0), $0) < (number($1), $1) }
     }
 
     /// What runs the desktops: Xen, in every database that is older than the question.
@@ -134,6 +135,11 @@ struct StoreMigration: Sendable {
                 ALTER TABLE seat ADD COLUMN table_column INTEGER;
                 ALTER TABLE seat ADD COLUMN table_row INTEGER CHECK ((table_row IS NULL) = (table_column IS NULL));
                 """)
+    }
+
+    /// Which seats are blocked.
+    static let seats = StoreMigration(name: "10-seats") {
+        try $0.execute(sql: "ALTER TABLE seat ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0")
     }
 
     /// Desktops in quarantine by hand, what is noted of images, and how long sessions may last.

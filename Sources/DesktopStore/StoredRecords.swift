@@ -75,6 +75,8 @@ public struct SeatRecord: Hashable, Sendable {
     public let enrolled: StoredSeconds?
     /// Until when its enrolment word is good; nil where none is waiting.
     public let wordExpires: StoredSeconds?
+    /// Whether it is given no desktop.
+    public let isBlocked: Bool
     /// Where its table stands in the plan; nil where nobody has said.
     public let place: TablePlace?
 }

@@ -181,6 +181,7 @@ extension StoredRow {
         }
         return SeatRecord(
             id: SeatID(rawValue: try integer("id")), name: try text("name"), lab: LabID(rawValue: try integer("lab")),
-            enrolled: try optionalInteger("enrolled"), wordExpires: try optionalInteger("word_expires"), place: place)
+            enrolled: try optionalInteger("enrolled"), wordExpires: try optionalInteger("word_expires"),
+            isBlocked: try integer("blocked") != 0, place: place)
     }
 }

@@ -135,6 +135,46 @@ struct SessionTests {
         #expect(history.answer(to: refused) == .failure(.unknownSeat("\(seats[0])")))
     }
 
+    @Test func aBlockedSeatIsGivenNothingAndClaimsAgainWhenItIsNot() async throws {
+        var (_, history, seats) = try await furnished(size: 1, seats: 2)
+        for seat in seats { history.take(.seatPresent(seat)) }
+        _ = try await claim(&history, seats[0])
+        _ = try await claim(&history, seats[1])
+        var seat = try #require(history.room.seats[seats[1]])
+        seat.isBlocked = true
+        history.take(.seatChanged(seats[1], seat))
+        #expect(history.room.lines.values.allSatisfy { $0.isEmpty }, "it waits no longer")
+        #expect(history.told.last.map { $0 == (seats[1], .offer(within: history.room.settings.offerTime)) } == true, "it learns why at once")
+        let refused = history.claim(seats[1])
+        #expect(history.answer(to: refused) == .failure(.seatIsBlocked(seat.name)))
+        let before = history.told.count
+        seat.isBlocked = false
+        history.take(.seatChanged(seats[1], seat))
+        #expect(history.told.count == before + 1)
+        let again = history.claim(seats[1])
+        #expect(history.answer(to: again) == .success(.place(1)))
+        #expect(history.room.sessions.values.map(\.session.seat) == [seats[0]], "another's session goes on")
+    }
+
+    @Test func aSeatThatWaitsAndIsMovedHasItsPlaceInTheOtherLab() async throws {
+        var (world, history, seats) = try await furnished(size: 1, seats: 2)
+        for seat in seats { history.take(.seatPresent(seat)) }
+        _ = try await claim(&history, seats[0])
+        _ = try await claim(&history, seats[1])
+        let first = try #require(history.room.labs.values.first)
+        let other = try await world.store.addLab(
+            name: "other", image: first.image, profile: first.profile, size: 1, grace: .seconds(60), afterSession: .claimAgain)
+        history.take(.labChanged(other))
+        try await history.settle()
+        var seat = try #require(history.room.seats[seats[1]])
+        seat.lab = other.id
+        history.take(.seatChanged(seats[1], seat))
+        #expect(history.room.lines[first.id]?.isEmpty == true)
+        #expect(history.told.last.map { $0 == (seats[1], .offer(within: history.room.settings.offerTime)) } == true)
+        let session = try #require(try await claim(&history, seats[1]).session)
+        #expect(history.room.sessions[session].flatMap { history.room.desktops[$0.session.desktop]?.lab } == other.id)
+    }
+
     @Test func theRelaysListOfLinksIsTheTruthAfterARestart() async throws {
         var (_, history, seats) = try await furnished(size: 2, seats: 2)
         let kept = try await claim(&history, seats[0]).session!

@@ -68,7 +68,8 @@ import Testing
     @Test(arguments: [
         (.noDesktops(lab: "l"), 409), (.unknownLab("l"), 404), (.unknownImage("i"), 404), (.unknownDesktop("d"), 404),
         (.unknownSeat("s"), 404), (.unknownSession(SessionID(rawValue: 1)), 404), (.notYourSession(SessionID(rawValue: 1)), 403),
-        (.unknownJoin("482913"), 404), (.unknownJoin(nil), 404), (.tooManyJoins, 429), (.wordRefused, 403), (.nameTaken(kind: "lab", name: "l"), 409), (.inUse(kind: "lab", name: "l", by: "seat 's'"), 409),
+        (.unknownJoin("482913"), 404), (.unknownJoin(nil), 404), (.tooManyJoins, 429), (.wordRefused, 403),
+        (.seatIsBlocked("s"), 403), (.nameTaken(kind: "lab", name: "l"), 409), (.inUse(kind: "lab", name: "l", by: "seat 's'"), 409),
         (.invalid(field: "size", value: "-1", remedy: "r"), 422),
         (.doesNotFit(asked: 9, holds: 2, profile: Profile(vcpus: 1, memory: .gibibytes(1)), limit: .addresses(left: 2)), 409),
         (.storage("x"), 503),

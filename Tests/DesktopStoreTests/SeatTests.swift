@@ -61,6 +61,30 @@ import Testing
         #expect(new.id > last)
     }
 
+    @Test func aSeatIsMovedAndBlockedAndStaysEnrolled() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.store
+        let seat = try #require(try await store.enrolSeat(wordHash: Fixture.hash(1), tokenHash: token, now: 1))
+        #expect(!seat.isBlocked)
+        let other = try await store.addLab(
+            name: "other", image: fixture.image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 0, grace: .seconds(60),
+            afterSession: .claimAgain)
+        let blocked = try await store.changeSeat(seat.id, lab: nil, isBlocked: true)
+        #expect(blocked.isBlocked && blocked.lab == fixture.lab.id)
+        let moved = try await store.changeSeat(seat.id, lab: other.id, isBlocked: nil)
+        #expect(moved.isBlocked && moved.lab == other.id)
+        #expect(try await store.seat(tokenHash: token) == moved)
+        let again = try await store.addSeat(name: "pi-1", lab: other.id, wordHash: Fixture.hash(70), wordExpires: 9)
+        #expect(again.isBlocked, "a new word changes nothing of it")
+        #expect(try await !store.changeSeat(seat.id, lab: nil, isBlocked: false).isBlocked)
+        await #expect(throws: StoreError.unknown(kind: "lab", id: "99")) {
+            try await store.changeSeat(seat.id, lab: LabID(rawValue: 99), isBlocked: nil)
+        }
+        await #expect(throws: StoreError.unknown(kind: "seat", id: "99")) {
+            try await store.changeSeat(SeatID(rawValue: 99), lab: nil, isBlocked: true)
+        }
+    }
+
     @Test func aSeatNeedsALabThatIsThere() async throws {
         let fixture = try await Fixture()
         await #expect(throws: StoreError.unknown(kind: "lab", id: "99")) {

@@ -317,6 +317,27 @@ def an_administrator_ends_a_session_on_the_plan():
 
 
 @fact
+def a_blocked_seat_loses_its_session_and_one_that_is_moved_too():
+    seats["pi-1"].claim()
+    browser.open("/seats/pi-1")
+    browser.press("main form[action='/panel/seats/pi-1/block'] button[type=submit]")
+    until("its session has ended", lambda: punnet("session", "list", "--json") == [])
+    assert "seat-blocked" in seats["pi-1"].claim().get("type", ""), seats["pi-1"].lease
+    browser.press("main form[action='/panel/seats/pi-1/unblock'] button[type=submit]")
+    assert seats["pi-1"].claim()["state"] == "leased"
+    punnet("lab", "create", "other", "--image", "simulated-desktop", "--size", "0", "--memory", "512MiB", "--vcpus", "1")
+    browser.open("/seats/pi-1")
+    browser.fill("lab", "other", counts=False)
+    browser.press("main form[action='/panel/seats/pi-1/lab'] button[type=submit]")
+    until("its session has ended too", lambda: punnet("session", "list", "--json") == [])
+    assert seats["pi-1"].claim().get("type", "").endswith("no-desktops"), seats["pi-1"].lease
+    punnet("seat", "set", "pi-1", "--lab", "room")
+    punnet("lab", "delete", "other")
+    seats["pi-1"].lease = None
+    browser.open("/")
+
+
+@fact
 def seats_are_told_what_the_room_wants():
     said = f"{given.room}/pi-1.events"
     seats["pi-1"].off()

@@ -251,6 +251,29 @@ extension PanelRoutes {
         return .redirect("/seats/\(seat.name)", done: "seatPlaced")
     }
 
+    /// Moves a seat to another lab; the page has said that its session ends.
+    func moveSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let seat = try await seat(visit)
+        var form = SeatForm(seat)
+        form.lab = visit.form["lab"]
+        do {
+            _ = try await seats.change(seat.name, lab: form.lab, isBlocked: nil)
+        } catch {
+            return .page(
+                pages.seat(seat, form: form, labs: try await watchedLabs(visit), enrolment: nil, for: visit.viewer(try refusal(error, visit))),
+                status: .unprocessableContent)
+        }
+        await note(visit, "seat-move", seat.name, form.lab)
+        return .redirect("/seats/\(seat.name)", done: "seatMoved")
+    }
+
+    func blockSeat(_ visit: Visit, _ isBlocked: Bool) async throws -> PanelAnswer {
+        let seat = try await seat(visit)
+        _ = try await seats.change(seat.name, lab: nil, isBlocked: isBlocked)
+        await note(visit, isBlocked ? "seat-block" : "seat-unblock", seat.name)
+        return .redirect("/seats/\(seat.name)", done: isBlocked ? "seatBlocked" : "seatUnblocked")
+    }
+
     func removeSeat(_ visit: Visit) async throws -> PanelAnswer {
         let seat = try await seat(visit)
         try await seats.remove(seat.name)
