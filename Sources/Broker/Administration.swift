@@ -124,17 +124,26 @@ public final class Administration: Sendable {
             let room = await self.broker.room
             let image = try room.image(named: name)
             try room.checkIsUnused(image)
-            // From here on nothing of it is begun.
+            // From here on nothing of it is begun, nor written.
             await self.broker.deliver(.imageRemoved(image.id))
-            await self.broker.recordsWritten()
-            do {
-                try await self.broker.disks.removeImage(image.image, version: image.version)
-                try await self.store.removeImage(image.id)
+            do throws(BrokerError) {
+                let isUnused = try await stored { () async throws(StoreError) in try await self.store.isUnused(image.id) }
+                guard isUnused else { throw .inUse(kind: "image", name: image.name, by: "what is being written now; try again in a moment") }
+                try await self.removeFiles(of: image)
+                try await stored { () async throws(StoreError) in try await self.store.removeImage(image.id) }
             } catch {
                 await self.broker.deliver(.imageIs(image))
-                throw .hypervisor("image '\(image.name)' was not deleted: \(error)")
+                throw error
             }
             await self.broker.tellOfChange()
+        }
+    }
+
+    private func removeFiles(of image: ImageVersion) async throws(BrokerError) {
+        do {
+            try await broker.disks.removeImage(image.image, version: image.version)
+        } catch {
+            throw .hypervisor("the files of image '\(image.name)' were not deleted: \(error)")
         }
     }
 
@@ -147,10 +156,7 @@ public final class Administration: Sendable {
     /// Looks what labs there are and changes them before anybody else does: else one change would undo another, and two be admitted to the
     /// same room.
     private func inTurn<Value: Sendable>(_ body: () async throws(BrokerError) -> Value) async throws(BrokerError) -> Value {
-        await labChanges.begin()
-        let result = await Result(body)
-        await labChanges.end()
-        return try result.get()
+        try await labChanges.take(body)
     }
 
     private func create(_ draft: LabDraft) async throws(BrokerError) -> LabReport {
@@ -306,35 +312,9 @@ private actor ImageImports {
     func end(_ name: String) { names.remove(name) }
 }
 
-/// Lets one after the other in, in the order in which they come.
-private actor Turns {
-    private var isTaken = false
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    /// Waits for its turn; `end()` must follow.
-    func begin() async {
-        guard isTaken else { return isTaken = true }
-        await withCheckedContinuation { waiting.append($0) }
-    }
-
-    func end() {
-        if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
-    }
-}
-
 extension Task where Success == Never, Failure == Never {
     /// Refuses to go on where nobody waits any longer.
     fileprivate static func checkCancelled() throws(BrokerError) {
         if isCancelled { throw .unavailable }
-    }
-}
-
-extension Result where Failure == BrokerError, Success: Sendable {
-    fileprivate init(_ body: () async throws(BrokerError) -> Success) async {
-        do throws(BrokerError) {
-            self = .success(try await body())
-        } catch {
-            self = .failure(error)
-        }
     }
 }

@@ -35,6 +35,7 @@ extension Room {
     func note(on desktop: Desktop) -> String? {
         switch desktop.state {
         case .leased where desktop.isSetAside: return "it goes into quarantine when its session ends"
+        case .quarantined(_, holding: false) where desktop.isSetAside: return explanation(of: desktop).present
         case .ready, .leased: return nil
         case .quarantined(let cause, _):
             guard let retryAt = works[desktop.id]?.retryAt else { return cause }
@@ -133,7 +134,7 @@ extension Room {
                 ? "when the session ends it is thrown away, and stays in quarantine until an administrator releases it"
                 : "when the session ends it is thrown away and made anew", remedies: ["'punnet session end \(id)' ends its session"])
         if let end = session.flatMap({ timeLimit(of: $0) }) {
-            told.next = "the session ends, since it has lasted as long as its lab allows; then its desktop is thrown away and made anew"
+            told.next = "the session ends, since it has lasted as long as its lab allows; \(told.next)"
             told.nextAt = end
         }
         switch session?.phase {
@@ -162,6 +163,7 @@ extension Room {
     }
 
     private func ofQuarantined(_ desktop: Desktop, _ holding: Bool) -> Explanation {
+        if desktop.isSetAside, !holding { return ofSetAside(desktop) }
         let times = desktop.failure.map(\.count) ?? 1
         var told = Explanation(meaning: "", next: "", nextAt: works[desktop.id]?.retryAt)
         if holding {

@@ -9,7 +9,7 @@ extension Room {
             let began = works[desktop.id]?.since
         else { return nil }
         let end = began + lab.longest
-        return open.warnedAt.map { max(end, $0 + lab.warning) } ?? end
+        return open.warnedAt.map { max(end, $0 + warning(in: lab)) } ?? end
     }
 
     /// Sets when a session is to be warned or ended next. Called when it was handed out, its lab was changed, or it is over.
@@ -18,7 +18,19 @@ extension Room {
         limits[id] = open.warnedAt == nil ? end + (.zero - warning(of: open)) : end
     }
 
-    private func warning(of open: OpenSession) -> Duration { desktops[open.session.desktop].flatMap { labs[$0.lab]?.warning } ?? .zero }
+    /// After its lab was changed: who has more time again than the warning is warned anew when it comes to that.
+    mutating func reviseLimit(of id: SessionID) {
+        guard let open = sessions[id] else { return }
+        var unwarned = open
+        unwarned.warnedAt = nil
+        if timeLimit(of: unwarned).map({ $0 + (.zero - warning(of: open)) > now }) ?? true { sessions[id]?.warnedAt = nil }
+        planLimit(of: id)
+    }
+
+    private func warning(of open: OpenSession) -> Duration { desktops[open.session.desktop].flatMap { labs[$0.lab] }.map(warning(in:)) ?? .zero }
+
+    /// How long before its end a session is warned: at most half of what it may last.
+    func warning(in lab: Lab) -> Duration { min(lab.warning, lab.longest / 2) }
 
     mutating func overdueLimits() {
         while let next = limits.soonest, next.at <= now {

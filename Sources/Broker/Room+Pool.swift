@@ -76,7 +76,7 @@ extension Room {
             lacksRoom = true
         }
         let mine = desktops.values.filter { $0.lab == lab.id }.sorted { surplusRank($0) < surplusRank($1) }
-        let current = mine.filter { !isOutdated(Desktops.Kind($0)) }
+        let current = mine.filter { !isOutdated(Desktops.Kind($0)) && !$0.isSetAside }
         let isProven = current.contains { desktop in
             switch desktop.state {
             case .ready, .leased: true
@@ -137,7 +137,7 @@ extension Room {
         }
         let isMissed =
             lines[lab, default: []].count > desktops.ready(in: lab).count + making
-            && !desktops.values.contains { $0.lab == lab && $0.failure != nil }
+            && !desktops.values.contains { $0.lab == lab && $0.failure != nil && !$0.isSetAside }
         return (isMissed ? 0 : 1, making, turns[lab, default: 0], lab)
     }
 
@@ -548,11 +548,7 @@ extension Room {
     mutating func labChanged(_ lab: Lab) {
         followingAtOnce { $0.labs[lab.id] = lab }
         for id in desktops.keys where desktops[id]?.lab == lab.id { planAiring(of: id) }
-        for (id, open) in sessions where desktops[open.session.desktop]?.lab == lab.id {
-            // With the limit that it was warned of, the warning is over.
-            if lab.longest == .zero { sessions[id]?.warnedAt = nil }
-            planLimit(of: id)
-        }
+        for (id, open) in sessions where desktops[open.session.desktop]?.lab == lab.id { reviseLimit(of: id) }
         // What failed with the former settings deserves a try with the new ones.
         for id in desktops.keys.sorted() where desktops[id]?.lab == lab.id {
             if case .quarantined = desktops[id]?.state { retry(id) }

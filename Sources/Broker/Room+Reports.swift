@@ -30,11 +30,11 @@ extension Room {
         return image
     }
 
-    /// `<image>` means its newest version, `<image>-<version>` that one.
+    /// `<image>-<version>` means that one, `<image>` its newest version. An image's own name may end with a number.
     func image(named name: String) throws(BrokerError) -> ImageVersion {
-        let newest = images.values.filter { $0.image == name }.max { $0.version < $1.version }
-        guard let image = newest ?? images.values.first(where: { $0.name == name }) else { throw .unknownImage(name) }
-        return image
+        if let exact = images.values.first(where: { $0.name == name }) { return exact }
+        guard let newest = images.values.filter({ $0.image == name }).max(by: { $0.version < $1.version }) else { throw .unknownImage(name) }
+        return newest
     }
 
     /// Refuses for an image that something still needs.

@@ -10,6 +10,8 @@ public final class SeatRegistry: Sendable {
 
     private let broker: Broker
     private let store: DesktopStore
+    /// Changes of seats are told to the broker in the order in which they are kept.
+    private let turns = Turns()
 
     public init(_ broker: Broker, store: DesktopStore) {
         self.broker = broker
@@ -25,15 +27,21 @@ public final class SeatRegistry: Sendable {
         if isNew, try await seats().contains(where: { $0.name == name && $0.enrolled }) { throw .nameTaken(kind: "seat", name: name) }
         let word = Word()
         let expires = CalendarSeconds(Date().timeIntervalSince1970) + Self.wordLifetime.components.seconds
-        let seat = try await stored { () async throws(StoreError) in
-            try await store.addSeat(name: name, lab: lab.id, wordHash: word.hash, wordExpires: expires)
+        try await turns.take { () async throws(BrokerError) in
+            let seat = try await stored { () async throws(StoreError) in
+                try await self.store.addSeat(name: name, lab: lab.id, wordHash: word.hash, wordExpires: expires)
+            }
+            await self.broker.deliver(.seatChanged(seat.id, RoomSeat(seat)))
         }
-        await broker.deliver(.seatChanged(seat.id, RoomSeat(seat)))
         return word.text
     }
 
     /// Removes a seat; its session ends, its token is good no longer.
     public func remove(_ name: String) async throws(BrokerError) {
+        try await turns.take { () async throws(BrokerError) in try await self.removeNow(name) }
+    }
+
+    private func removeNow(_ name: String) async throws(BrokerError) {
         let seats = try await stored { () async throws(StoreError) in try await store.seats() }
         guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
         await broker.deliver(.seatChanged(seat.id, nil))
@@ -71,6 +79,10 @@ public final class SeatRegistry: Sendable {
     /// Moves a seat to another lab, blocks it or lets it be used again; nil leaves it as it is. The session of a seat that is moved or blocked ends:
     /// its desktop is another lab's, or nobody's. A blocked seat stays enrolled.
     public func change(_ name: String, lab untrustedLab: String?, isBlocked: Bool?) async throws(BrokerError) -> SeatReport {
+        try await turns.take { () async throws(BrokerError) in try await self.changeNow(name, lab: untrustedLab, isBlocked: isBlocked) }
+    }
+
+    private func changeNow(_ name: String, lab untrustedLab: String?, isBlocked: Bool?) async throws(BrokerError) -> SeatReport {
         guard let seat = try await stored({ () async throws(StoreError) in try await store.seats() }).first(where: { $0.name == name }) else {
             throw .unknownSeat(name)
         }

@@ -45,6 +45,17 @@ extension DesktopStore {
         }
     }
 
+    /// Whether a version of an image could be forgotten.
+    public func isUnused(_ id: ImageVersionID) async throws(StoreError) -> Bool {
+        try await read { db in
+            let users = """
+                SELECT EXISTS (SELECT 1 FROM lab WHERE image_version = :id) OR EXISTS (SELECT 1 FROM checkpoint WHERE image_version = :id)
+                    OR EXISTS (SELECT 1 FROM desktop WHERE image_version = :id AND state != 'empty' AND NOT (state = 'quarantined' AND NOT holding))
+                """
+            return try Bool.fetchOne(db, sql: users, arguments: ["id": id.rawValue]) == false
+        }
+    }
+
     /// Forgets a version of an image. `inUse` while a lab, a checkpoint, or a desktop that holds something names it.
     public func removeImage(_ id: ImageVersionID) async throws(StoreError) {
         try await write(disagreement: .inUse(kind: "image version", id: String(id.rawValue))) { db in

@@ -163,7 +163,8 @@ struct SessionTests {
         _ = try await claim(&history, seats[1])
         let first = try #require(history.room.labs.values.first)
         let other = try await world.store.addLab(
-            name: "other", image: first.image, profile: first.profile, size: 1, grace: .seconds(60), afterSession: .claimAgain)
+            Lab(
+                id: LabID(rawValue: 0), name: "other", image: first.image, profile: first.profile, size: 1, grace: .seconds(60), afterSession: .claimAgain))
         history.take(.labChanged(other))
         try await history.settle()
         var seat = try #require(history.room.seats[seats[1]])

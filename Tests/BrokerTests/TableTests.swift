@@ -32,7 +32,7 @@ extension World {
         require(room.sessions.soonest == room.sessions.values.compactMap(\.deadline).min(), "a session's deadline is missed")
         let limits = room.sessions.values.compactMap { open -> Instant? in
             guard let end = room.timeLimit(of: open), let lab = room.desktops[open.session.desktop].flatMap({ room.labs[$0.lab] }) else { return nil }
-            return open.warnedAt == nil ? end + (.zero - lab.warning) : end
+            return open.warnedAt == nil ? end + (.zero - room.warning(in: lab)) : end
         }
         require(room.limits.soonest?.at == limits.min(), "a session's limit is missed")
         for session in room.sessions.values.map(\.session) {

@@ -67,8 +67,9 @@ import Testing
         let seat = try #require(try await store.enrolSeat(wordHash: Fixture.hash(1), tokenHash: token, now: 1))
         #expect(!seat.isBlocked)
         let other = try await store.addLab(
-            name: "other", image: fixture.image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 0, grace: .seconds(60),
-            afterSession: .claimAgain)
+            Lab(
+                id: LabID(rawValue: 0), name: "other", image: fixture.image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 0,
+                grace: .seconds(60), afterSession: .claimAgain))
         let blocked = try await store.changeSeat(seat.id, lab: nil, isBlocked: true)
         #expect(blocked.isBlocked && blocked.lab == fixture.lab.id)
         let moved = try await store.changeSeat(seat.id, lab: other.id, isBlocked: nil)

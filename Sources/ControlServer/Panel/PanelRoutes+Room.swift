@@ -226,6 +226,10 @@ extension PanelRoutes {
         let watched = try await watchedDesktops(visit)
         let names = visit.form.all("desktop")
         guard names.allSatisfy(watched.contains) else { throw Problem.notYours }
+        // All or none.
+        if let aside = try await administration.desktops(lab: nil).first(where: { $0.isSetAside && names.contains($0.name) }) {
+            throw BrokerError.inUse(kind: "desktop", name: aside.name, by: "an administrator, who has put it in quarantine; choose the others alone")
+        }
         for name in names {
             try await administration.remakeDesktop(name)
             await note(visit, "desktop-remake", name)
