@@ -105,9 +105,12 @@ public struct SeatReport: Hashable, Sendable {
     public let place: TablePlace?
     /// Whether it is given no desktop.
     public let isBlocked: Bool
+    /// What it said of itself last, and when; nil where it has said nothing since the daemon began.
+    public let health: SeatHealth?
+    public let healthAt: CalendarSeconds?
     public init(
         id: SeatID, name: String, lab: String, enrolled: Bool, present: Bool, line: Int?, session: SessionID?, connected: Bool, desktop: String?,
-        place: TablePlace?, isBlocked: Bool = false
+        place: TablePlace?, isBlocked: Bool = false, health: SeatHealth? = nil, healthAt: CalendarSeconds? = nil
     ) {
         self.id = id
         self.name = name
@@ -120,6 +123,8 @@ public struct SeatReport: Hashable, Sendable {
         self.desktop = desktop
         self.place = place
         self.isBlocked = isBlocked
+        self.health = health
+        self.healthAt = healthAt
     }
 }
 

@@ -2,6 +2,7 @@ import DesktopModel
 import DesktopStore
 import Foundation
 import Identity
+import Synchronization
 
 /// Seats: enrolment by a one-time word, and the token by which a seat is known from then on. Any task.
 public final class SeatRegistry: Sendable {
@@ -12,6 +13,8 @@ public final class SeatRegistry: Sendable {
     private let store: DesktopStore
     /// Changes of seats are told to the broker in the order in which they are kept.
     private let turns = Turns()
+    /// What each seat said of itself last, and when. Only known seats are in it; it is gone with the process.
+    private let healths = Mutex<[SeatID: (health: SeatHealth, at: CalendarSeconds)]>([:])
 
     public init(_ broker: Broker, store: DesktopStore) {
         self.broker = broker
@@ -53,11 +56,21 @@ public final class SeatRegistry: Sendable {
             await broker.keep(seat.id, RoomSeat(seat))
             throw error
         }
+        healths.withLock { $0[seat.id] = nil }
+    }
+
+    /// Takes down what a seat says of itself, in the place of what it said before.
+    public func report(_ health: SeatHealth, of seat: SeatID) async {
+        let now = CalendarSeconds(Date().timeIntervalSince1970)
+        guard await broker.room.seats[seat] != nil else { return }
+        healths.withLock { $0[seat] = (health, now) }
+        await broker.tellOfChange()
     }
 
     public func seats() async throws(BrokerError) -> [SeatReport] {
         let seats = try await stored { () async throws(StoreError) in try await store.seats() }
         let room = await broker.room
+        let healths = healths.withLock { $0 }
         return seats.map { seat in
             let session = room.sessions.session(of: seat.id)
             return SeatReport(
@@ -65,7 +78,7 @@ public final class SeatRegistry: Sendable {
                 present: room.seats[seat.id]?.isPresent ?? false,
                 line: room.lines[seat.lab]?.firstIndex { $0.seat == seat.id }.map { $0 + 1 }, session: session?.session.id,
                 connected: session?.links.isEmpty == false, desktop: session.flatMap { room.desktops[$0.session.desktop]?.name },
-                place: seat.place, isBlocked: seat.isBlocked)
+                place: seat.place, isBlocked: seat.isBlocked, health: healths[seat.id]?.health, healthAt: healths[seat.id]?.at)
         }
     }
 

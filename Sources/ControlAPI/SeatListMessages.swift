@@ -10,8 +10,12 @@ public struct SeatListMessage: Hashable, Sendable, Codable {
     public let desktop: String?
     /// Whether it is given none.
     public let blocked: Bool
+    /// What it said of itself last; absent where it has said nothing since punnetd began.
+    public let health: SeatHealthMessage?
 
-    public init(id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?, blocked: Bool) {
+    public init(
+        id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?, blocked: Bool, health: SeatHealthMessage?
+    ) {
         self.id = id
         self.name = name
         self.lab = lab
@@ -19,6 +23,42 @@ public struct SeatListMessage: Hashable, Sendable, Codable {
         self.present = present
         self.desktop = desktop
         self.blocked = blocked
+        self.health = health
+    }
+}
+
+/// What a seat said of itself and how it was; what it did not know is absent.
+public struct SeatHealthMessage: Hashable, Sendable, Codable {
+    public let reported: Moment
+    public let model: String?
+    /// Of its program.
+    public let version: String?
+    public let uptimeSeconds: Int?
+    /// Thousandths of a degree Celsius.
+    public let millidegrees: Int?
+    /// Bytes.
+    public let memoryTotal: Int64?
+    public let memoryAvailable: Int64?
+    /// Pixels.
+    public let screenWidth: Int?
+    public let screenHeight: Int?
+    /// `under-voltage`, `throttled`, `under-voltage-before`, `throttled-before`.
+    public let warnings: [String]
+
+    public init(
+        reported: Moment, model: String?, version: String?, uptimeSeconds: Int?, millidegrees: Int?, memoryTotal: Int64?, memoryAvailable: Int64?,
+        screenWidth: Int?, screenHeight: Int?, warnings: [String]
+    ) {
+        self.reported = reported
+        self.model = model
+        self.version = version
+        self.uptimeSeconds = uptimeSeconds
+        self.millidegrees = millidegrees
+        self.memoryTotal = memoryTotal
+        self.memoryAvailable = memoryAvailable
+        self.screenWidth = screenWidth
+        self.screenHeight = screenHeight
+        self.warnings = warnings
     }
 }
 

@@ -69,6 +69,26 @@ public struct ClaimRequest: Hashable, Sendable, Codable {
     public init(bootID: String) { self.bootID = bootID }
 }
 
+/// `PUT /api/v1/seat/health`: what the seat says of itself and how it is; what it does not know is absent.
+public struct HealthReport: Hashable, Sendable, Codable {
+    /// What kind of machine it is.
+    public var model: String?
+    /// Of its program.
+    public var version: String?
+    public var uptimeSeconds: Int?
+    /// Thousandths of a degree Celsius.
+    public var millidegrees: Int?
+    /// Bytes.
+    public var memoryTotal: Int64?
+    public var memoryAvailable: Int64?
+    /// What `vcgencmd get_throttled` of a Raspberry Pi says.
+    public var throttledFlags: Int?
+    /// Pixels.
+    public var screenWidth: Int?
+    public var screenHeight: Int?
+    public init() {}
+}
+
 /// What a seat is given with its desktop.
 public struct LeaseMessage: Hashable, Sendable, Codable {
     /// The account by which the desktop is entered over RDP.

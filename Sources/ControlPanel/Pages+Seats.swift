@@ -1,4 +1,5 @@
 import Broker
+import ControlAPI
 import DesktopModel
 
 /// A seat's form as it was filled in.
@@ -45,6 +46,23 @@ extension Pages {
             ])
     }
 
+    /// What a seat said of itself: names and values of what it knew.
+    private func health(of seat: SeatReport, _ texts: Texts) -> Fields? {
+        guard let health = seat.health else { return nil }
+        let memory = health.memoryTotal.map { total in
+            health.memoryAvailable.map { texts("pattern.of", "\(total - $0)", "\(total)") } ?? "\(total)"
+        }
+        let facts: [(key: String, value: String?)] = [
+            ("model", health.model), ("version", health.version), ("screen", health.screen.map { "\($0.width) × \($0.height)" }),
+            ("temperature", health.millidegrees.map { "\(($0 + 500) / 1000) °C" }), ("memory", memory),
+            ("uptime", health.uptime.map { Seconds.format(Int($0.components.seconds)) }),
+        ]
+        return [
+            "warnings": health.warnings.map { ["text": texts("warning.\($0.rawValue)")] as Fields },
+            "facts": facts.compactMap { fact in fact.value.map { ["label": texts("health.\(fact.key)"), "value": $0] as Fields } },
+        ].merging(moment("reported", seat.healthAt)) { _, last in last }
+    }
+
     /// - Parameters:
     ///   - seat: The seat that is there; nil for a new one.
     ///   - enrolment: The line to type on a seat that was just added, and how long it is good.
@@ -63,6 +81,7 @@ extension Pages {
                 "form": ["name": form.name, "lab": form.lab, "column": form.column, "row": form.row] as Fields,
                 "labs": labs.map { ["name": $0.lab.name, "isChosen": $0.lab.name == form.lab] as Fields },
                 "state": known(state?.rawValue), "label": known(state.map { texts("state.seat.\($0.rawValue)") }),
+                "health": known(seat.flatMap { health(of: $0, texts) }),
                 "isBlocked": seat?.isBlocked ?? false, "hasOtherLabs": labs.count > 1,
                 "desktop": known(seat?.desktop), "desktopHref": known(seat?.desktop.map { "/desktops/\($0)" }),
                 "session": known(seat?.session.map { "\($0)" }),

@@ -157,6 +157,9 @@ struct AdminRoutes: Sendable {
             .init(.post, "seats", "Add a seat, or give one a new word", body: "SeatAdd", answer: .created("SeatAdded"), refusals: [404, 409, 422]) {
                 try await addSeat($0, $1)
             },
+            .init(.get, "seats/:name", "A seat, with what it said of itself last", answer: .ok("Seat"), refusals: [404, 422]) {
+                try await seat($0, $1)
+            },
             .init(
                 .patch, "seats/:name", "Move a seat to another lab, block or unblock it; the session of one that is moved or blocked ends",
                 body: "SeatChange", answer: .ok("Seat"), refusals: [404, 422]
@@ -330,6 +333,12 @@ struct AdminRoutes: Sendable {
         let answer = SeatAddAnswer(
             word: word, command: enrolment.command(word: word), expiresInSeconds: Int(SeatRegistry.wordLifetime.components.seconds))
         return try Response(answer, status: .created)
+    }
+
+    private func seat(_: Request, _ context: some AdministratorContext) async throws -> Response {
+        let name = try Untrusted.name(try context.parameters.require("name"), field: "seat")
+        guard let seat = try await seats.seats().first(where: { $0.name == name }) else { throw BrokerError.unknownSeat(name) }
+        return try Response(SeatListMessage(seat))
     }
 
     private func changeSeat(_ request: Request, _ context: some AdministratorContext) async throws -> Response {

@@ -119,7 +119,34 @@ extension SeatListMessage {
     init(_ seat: SeatReport) {
         self.init(
             id: seat.id.rawValue, name: seat.name, lab: seat.lab, enrolled: seat.enrolled, present: seat.present, desktop: seat.desktop,
-            blocked: seat.isBlocked)
+            blocked: seat.isBlocked,
+            health: seat.health.flatMap { health in seat.healthAt.map { SeatHealthMessage(health, at: $0) } })
+    }
+}
+
+extension SeatHealthMessage {
+    init(_ health: SeatHealth, at seconds: CalendarSeconds) {
+        self.init(
+            reported: Moment(seconds: seconds), model: health.model, version: health.version,
+            uptimeSeconds: health.uptime.map { Int($0.components.seconds) }, millidegrees: health.millidegrees,
+            memoryTotal: health.memoryTotal?.rawValue, memoryAvailable: health.memoryAvailable?.rawValue, screenWidth: health.screen?.width,
+            screenHeight: health.screen?.height, warnings: health.warnings.map(\.rawValue))
+    }
+}
+
+extension SeatHealth {
+    init(_ untrusted: HealthReport) throws(BrokerError) {
+        var draft = Draft()
+        draft.model = untrusted.model
+        draft.version = untrusted.version
+        draft.uptimeSeconds = untrusted.uptimeSeconds
+        draft.millidegrees = untrusted.millidegrees
+        draft.memoryTotal = untrusted.memoryTotal
+        draft.memoryAvailable = untrusted.memoryAvailable
+        draft.throttledFlags = untrusted.throttledFlags
+        draft.screenWidth = untrusted.screenWidth
+        draft.screenHeight = untrusted.screenHeight
+        try self.init(draft)
     }
 }
 

@@ -166,7 +166,18 @@ enum OpenAPI {
                 "remedies": list(of: text),
             ], optional: ["present", "deadline", "nextAt", "cause", "failure"]),
         "Seat": object(
-            ["id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text, "blocked": truth], optional: ["desktop"]),
+            [
+                "id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text, "blocked": truth,
+                "health": reference("SeatHealth"),
+            ], optional: ["desktop", "health"]),
+        "SeatHealth": object(
+            [
+                "reported": moment, "model": text, "version": text, "uptimeSeconds": count, "millidegrees": whole, "memoryTotal": count,
+                "memoryAvailable": count, "screenWidth": count, "screenHeight": count, "warnings": list(of: text),
+            ],
+            optional: [
+                "model", "version", "uptimeSeconds", "millidegrees", "memoryTotal", "memoryAvailable", "screenWidth", "screenHeight",
+            ]),
         "SeatChange": object(["lab": text, "blocked": truth], optional: ["lab", "blocked"]),
         "Join": object(["pin": text, "words": list(of: text), "model": text, "version": text, "address": text, "since": moment]),
         "SeatAdd": object(["name": text, "lab": text]),

@@ -62,6 +62,7 @@ struct SeatRoutes: Sendable {
         router.group("api/v1/seat").add(middleware: SeatAuthentication(seats: seats))
             .post("claim", use: claim)
             .post("sessions/:id/end", use: end)
+            .put("health", use: health)
             .get("events", use: events)
         return router.buildResponder()
     }
@@ -114,6 +115,12 @@ struct SeatRoutes: Sendable {
         let session = try Untrusted.sessionID(try context.parameters.require("id"))
         let untrusted: EndRequest = try await request.message(upTo: Self.bodyLimit)
         try await broker.end(session, of: try context.knownSeat(), reason: try Untrusted.seatReason(untrusted.reason))
+        return Response(status: .noContent)
+    }
+
+    private func health(_ request: Request, _ context: SeatContext) async throws -> Response {
+        let untrusted: HealthReport = try await request.message(upTo: Self.bodyLimit)
+        await seats.report(try SeatHealth(untrusted), of: try context.knownSeat())
         return Response(status: .noContent)
     }
 

@@ -34,11 +34,19 @@ import Testing
             hasOwnProfile: number == 2, isSetAside: number == 3, address: "10.88.0.\(9 + number)", since: 1_772_439_300, explanation: nil)
     }
 
+    private static let draft: SeatHealth.Draft = {
+        var draft = SeatHealth.Draft()
+        draft.model = bad
+        draft.version = bad
+        draft.throttledFlags = 0x5_0005
+        return draft
+    }()
+
     private static func seat(_ number: Int, of lab: String, session: Int64? = nil, connected: Bool = false, line: Int? = nil) -> SeatReport {
         SeatReport(
             id: SeatID(rawValue: Int64(number)), name: "pi-\(number)", lab: lab, enrolled: true, present: true, line: line,
             session: session.map(SessionID.init(rawValue:)), connected: connected, desktop: session == nil ? nil : "\(lab)-1",
-            place: number == 1 ? TablePlace(column: 4, row: 2) : nil)
+            place: number == 1 ? TablePlace(column: 4, row: 2) : nil, health: try? SeatHealth(draft), healthAt: 1_772_439_300)
     }
 
     private static let join = SeatJoin(

@@ -63,6 +63,8 @@ import Testing
         for after in AfterSession.allCases { named.insert("after.\(after.rawValue)") }
         for role in Role.allCases { named.insert("role.\(role.rawValue)") }
         for step in ["image", "lab", "seat"] { named.formUnion(["next.\(step)", "next.\(step)Label"]) }
+        for warning in SeatHealth.Warning.allCases { named.insert("warning.\(warning.rawValue)") }
+        for fact in ["model", "version", "screen", "temperature", "memory", "uptime"] { named.insert("health.\(fact)") }
         named.insert("step.removal")
         for figure in ["handOuts", "emptyClaims", "wait", "made", "quarantines"] { named.insert("figures.\(figure)") }
         for order in ["message", "identify", "restart", "shut-down"] { named.insert("journal.seat-\(order)") }

@@ -37,6 +37,47 @@ import Testing
         }
     }
 
+    @Test func whatASeatSaysOfItselfIsShownAndNotBelievedBlindly() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            let token = try await server.enrolledSeat("pi-01")
+            func tell(_ body: String) async throws -> String {
+                try await server.curl("/api/v1/seat/health", "-X", "PUT", "-H", "Authorization: Bearer \(token)", "-d", body).output
+            }
+            #expect(try await !browser.get("/seats/pi-01").body.contains("health-heading"))
+            let said = #"{"model":"Raspberry Pi 4 <b>\n","version":"0.1.0","uptimeSeconds":7380,"millidegrees":51540,"memoryTotal":1073741824,"#
+                + #""memoryAvailable":805306368,"throttledFlags":327681,"screenWidth":1920,"screenHeight":1080}"#
+            #expect(try await tell(said).hasSuffix("\n204"))
+            let list = try await server.punnet("seat", "list", "--json").output
+            let seat = try #require(try JSONDecoder().decode([SeatListMessage].self, from: Data(list.utf8)).first)
+            let health = try #require(seat.health)
+            #expect(health.model == "Raspberry Pi 4 <b>" && health.uptimeSeconds == 7380 && health.millidegrees == 51_540)
+            #expect(health.memoryAvailable == 768 << 20 && health.screenWidth == 1920 && health.screenHeight == 1080)
+            #expect(health.warnings == ["under-voltage", "throttled-before"])
+            let shown = try await server.punnet("seat", "show", "pi-01")
+            for text in ["pi-01: off. Lab room1.", "52 °C", "1920 × 1080", "under-voltage, throttled-before"] {
+                #expect(shown.output.contains(text), "\(text): \(shown.output)")
+            }
+            #expect(try await server.punnet("seat", "show", "pi-09").status == 1)
+            let page = try await browser.get("/seats/pi-01").body
+            for text in ["Raspberry Pi 4 &lt;b&gt;", "52 °C", "1920 × 1080", "power supply"] { #expect(page.contains(text), "\(text)") }
+
+            for (field, value) in [
+                ("uptimeSeconds", "-1"), ("millidegrees", "9000000"), ("memoryTotal", "-5"), ("throttledFlags", "1048576"), ("screenWidth", "0"),
+            ] {
+                let refused = try await tell("{\"\(field)\":\(value)}")
+                #expect(refused.hasSuffix("\n422") && refused.contains("\"field\":\"\(field)\""), "\(refused)")
+                #expect(refused.contains("\"value\":\"\(value)\"") && refused.contains("\"remedy\":"), "\(refused)")
+            }
+            #expect(try await tell("{\"model\":7}").hasSuffix("\n400"))
+            #expect(try await server.room.seats.seats().first?.health?.millidegrees == 51_540, "what was refused changes nothing")
+            #expect(try await tell("{}").hasSuffix("\n204"))
+            #expect(try await server.room.seats.seats().first?.health?.model == nil, "the last report counts")
+        }
+    }
+
     @Test func aClaimWithoutABootIDIsRefused() async throws {
         try await TestServer.run { server in
             let token = try await server.enrolledSeat("pi-01")

@@ -376,6 +376,8 @@ def a_seat_that_shows_its_pin_is_accepted_where_the_words_are_the_same():
         assert browser.find("html").id == page, "without a reload"
         assert browser.text("main .join-pin") == shown.group(1)
         assert browser.text("main .join-words") == shown.group(2)
+        found = [v["id"] for v in Axe().run(browser.driver)["violations"] if v["impact"] in ("serious", "critical")]
+        assert not found, found
         browser.fill("name", "pi-2")
         browser.fill("lab", "room")
         browser.press(f"main form[action='/panel/joins/{shown.group(1)}/accept'] button.primary")

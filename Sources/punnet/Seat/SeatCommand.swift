@@ -5,7 +5,7 @@ struct SeatCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "seat", abstract: "The Raspberry Pis at the tables.",
         subcommands: [
-            SeatAdd.self, SeatRequests.self, SeatAccept.self, SeatRefuse.self, SeatList.self, SeatSet.self, SeatMessageCommand.self,
+            SeatAdd.self, SeatRequests.self, SeatAccept.self, SeatRefuse.self, SeatList.self, SeatShow.self, SeatSet.self, SeatMessageCommand.self,
             SeatIdentify.self, SeatRestart.self, SeatShutDown.self, SeatRemove.self,
         ])
 
