@@ -38,7 +38,8 @@ public final class Administration: Sendable {
         await broker.room.images.values.sorted { ($0.image, $0.version) < ($1.image, $1.version) }
     }
 
-    /// Takes in the image that the folder holds, as the next version of its name. Minutes; progress in bytes copied and in all.
+    /// Takes in the image that the folder holds, as the next version of its name. Minutes; progress in bytes copied and in all. Cancelled, it
+    /// throws and leaves nothing behind, or is done already.
     public func addImage(
         folder untrusted: String, progress: @escaping @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(BrokerError) -> ImageVersion {
@@ -64,15 +65,28 @@ public final class Administration: Sendable {
         } catch {
             throw .hypervisor("image '\(folder.name)' was not taken in: \(error)")
         }
-        let image = try await stored { () async throws(StoreError) in
-            try await store.addImage(
-                NewImageVersion(
-                    image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
-                    blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
-                    diskSize: files.diskSize, minimumMemory: folder.minimumMemory, hasGuest: folder.hasGuest))
+        let image = NewImageVersion(
+            image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
+            blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
+            diskSize: files.diskSize, minimumMemory: folder.minimumMemory, hasGuest: folder.hasGuest)
+        do throws(BrokerError) {
+            return try await keep(image)
+        } catch {
+            try? await disks.removeImage(folder.name, version: version)
+            throw error
         }
-        await broker.deliver(.imageIs(image))
-        return image
+    }
+
+    /// Writes down an image whose files are there. In a task of its own: it is either written, and the room told, or not, whoever cancels meanwhile.
+    private func keep(_ image: NewImageVersion) async throws(BrokerError) -> ImageVersion {
+        try Task.checkCancelled()
+        return try await Task { [store, broker] in
+            await Result { () async throws(BrokerError) in
+                let kept = try await stored { () async throws(StoreError) in try await store.addImage(image) }
+                await broker.deliver(.imageIs(kept))
+                return kept
+            }
+        }.value.get()
     }
 
     /// Accepts that all desktops of an image have one identity, so that they are restored though it lacks the package punnet-guest; or refuses it
@@ -214,10 +228,13 @@ public final class Administration: Sendable {
         await broker.deliver(.remake(try await broker.room.desktop(named: name).id))
     }
 
-    /// Open sessions, newest first; with `all` the ended ones too, those before one where it is named, at most `limit`.
-    public func sessions(all: Bool, before: SessionID? = nil, limit: Int) async throws(BrokerError) -> [SessionReport] {
+    /// Open sessions, newest first; with `all` the ended ones too, those before one, of a seat, a desktop or a lab where these are named, at most
+    /// `limit`.
+    public func sessions(
+        all: Bool, before: SessionID? = nil, seat: String? = nil, desktop: String? = nil, lab: String? = nil, limit: Int
+    ) async throws(BrokerError) -> [SessionReport] {
         let records = try await stored { () async throws(StoreError) in
-            try await store.sessions(openOnly: !all, before: before, limit: max(1, min(limit, 10_000)))
+            try await store.sessions(openOnly: !all, before: before, seat: seat, desktop: desktop, lab: lab, limit: max(1, min(limit, 10_000)))
         }
         let room = await broker.room
         return records.map { record in

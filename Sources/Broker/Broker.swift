@@ -30,6 +30,9 @@ public actor Broker: Service {
     /// What is wrong with the whole server, by what found it.
     private(set) var troubles: [String: String] = [:]
 
+    /// The calendar's seconds when the clock began, as they were last looked at.
+    var clockBegan = 0.0
+
     private let clock: BrokerClock
     private var recorder: Recorder!
     private var keeper: PoolKeeper!
