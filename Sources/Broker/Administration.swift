@@ -21,6 +21,10 @@ public final class Administration: Sendable {
 
     /// What was counted since the daemon began.
     public func figures() async -> Figures { await broker.room.figures }
+    public func relayFigures() async -> RelayFigures { await broker.relayFigures }
+
+    /// How long the server's processors have worked; nil where it does not tell it now.
+    public func serverWork() async -> ServerWork? { await broker.serverWork() }
 
     /// Something for each time that the room changes, until nobody reads it; what comes while the last was not read yet counts as one.
     public func changes() async -> AsyncStream<Void> {

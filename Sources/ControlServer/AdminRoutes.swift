@@ -210,7 +210,10 @@ struct AdminRoutes: Sendable {
     }
 
     private func metrics() async throws -> Response {
-        let text = Metrics(try await administration.room(), seats: try await seats.seats(), await administration.figures()).text
+        let text = Metrics(
+            try await administration.room(), seats: try await seats.seats(), await administration.figures(),
+            relay: await administration.relayFigures(), work: await administration.serverWork()
+        ).text
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
