@@ -22,6 +22,6 @@ struct Punnet: AsyncParsableCommand {
             """,
         subcommands: [
             FirstStart.self, Status.self, ImageCommand.self, LabCommand.self, DesktopCommand.self, SeatCommand.self, SessionCommand.self,
-            OperationCommand.self, Journal.self, Events.self,
+            OperationCommand.self, Journal.self, Events.self, Completions.self,
         ])
 }
