@@ -21,7 +21,7 @@ require_toolchain() {
 }
 
 require_build_packages() {
-    require_packages libxen-dev libvirt-dev libsqlite3-dev libssl-dev pkg-config binutils gcc libc6-dev libstdc++-12-dev git
+    require_packages libxen-dev libvirt-dev libsqlite3-dev libssl-dev pkg-config binutils gcc libc6-dev libstdc++-12-dev git python3
 }
 
 # Shows the compiler's steps, one line each, and refuses warnings in the project's own sources.

@@ -21,6 +21,10 @@ public final class Administration: Sendable {
 
     /// What was counted since the daemon began.
     public func figures() async -> Figures { await broker.room.figures }
+    public func relayFigures() async -> RelayFigures { await broker.relayFigures }
+
+    /// How long the server's processors have worked; nil where it does not tell it now.
+    public func serverWork() async -> ServerWork? { await broker.serverWork() }
 
     /// Something for each time that the room changes, until nobody reads it; what comes while the last was not read yet counts as one.
     public func changes() async -> AsyncStream<Void> {
@@ -45,7 +49,8 @@ public final class Administration: Sendable {
         return report
     }
 
-    /// Takes in the image that the folder holds, as the next version of its name. Minutes; progress in bytes copied and in all.
+    /// Takes in the image that the folder holds, as the next version of its name. Minutes; progress in bytes copied and in all. Cancelled, it
+    /// throws and leaves nothing behind, or is done already.
     public func addImage(
         folder untrusted: String, progress: @escaping @Sendable (ByteCount, ByteCount) -> Void
     ) async throws(BrokerError) -> ImageReport {
@@ -71,15 +76,28 @@ public final class Administration: Sendable {
         } catch {
             throw .hypervisor("image '\(folder.name)' was not taken in: \(error)")
         }
-        let image = try await stored { () async throws(StoreError) in
-            try await store.addImage(
-                NewImageVersion(
-                    image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
-                    blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
-                    diskSize: files.diskSize, minimumMemory: folder.minimumMemory, hasGuest: folder.hasGuest))
+        let image = NewImageVersion(
+            image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
+            blankOverlay: files.blankOverlay, commandLine: folder.commandLine, account: folder.account, checksum: files.checksum,
+            diskSize: files.diskSize, minimumMemory: folder.minimumMemory, hasGuest: folder.hasGuest)
+        do throws(BrokerError) {
+            return try await keep(image)
+        } catch {
+            try? await disks.removeImage(folder.name, version: version)
+            throw error
         }
-        await broker.deliver(.imageIs(image))
-        return image
+    }
+
+    /// Writes down an image whose files are there. In a task of its own: it is either written, and the room told, or not, whoever cancels meanwhile.
+    private func keep(_ image: NewImageVersion) async throws(BrokerError) -> ImageVersion {
+        try Task.checkCancelled()
+        return try await Task { [store, broker] in
+            await Result { () async throws(BrokerError) in
+                let kept = try await stored { () async throws(StoreError) in try await store.addImage(image) }
+                await broker.deliver(.imageIs(kept))
+                return kept
+            }
+        }.value.get()
     }
 
     /// Changes what is noted of an image, or whether all of its desktops may have one identity, so that they are restored though it lacks the package
@@ -287,10 +305,13 @@ public final class Administration: Sendable {
         }
     }
 
-    /// Open sessions, newest first; with `all` the ended ones too, those before one where it is named, at most `limit`.
-    public func sessions(all: Bool, before: SessionID? = nil, limit: Int) async throws(BrokerError) -> [SessionReport] {
+    /// Open sessions, newest first; with `all` the ended ones too, those before one, of a seat, a desktop or a lab where these are named, at most
+    /// `limit`.
+    public func sessions(
+        all: Bool, before: SessionID? = nil, seat: String? = nil, desktop: String? = nil, lab: String? = nil, limit: Int
+    ) async throws(BrokerError) -> [SessionReport] {
         let records = try await stored { () async throws(StoreError) in
-            try await store.sessions(openOnly: !all, before: before, limit: max(1, min(limit, 10_000)))
+            try await store.sessions(openOnly: !all, before: before, seat: seat, desktop: desktop, lab: lab, limit: max(1, min(limit, 10_000)))
         }
         let room = await broker.room
         return records.map { record in

@@ -53,9 +53,15 @@ extension Broker {
             nextAt: told.nextAt.map(calendar), done: (room.works[desktop.id]?.done ?? []).map { MakingStep(word: $0.deed, took: $0.took) }, cause: cause, failure: desktop.failure, remedies: told.remedies)
     }
 
-    /// The room's instant as a moment of the calendar.
+    /// The room's instant as a moment of the calendar: the same at each call, unless the calendar was set meanwhile.
     private func calendar(_ instant: Instant) -> CalendarSeconds {
-        CalendarSeconds(Date().timeIntervalSince1970) - (now - instant).components.seconds
+        let began = Date().timeIntervalSince1970 - seconds(now)
+        if abs(began - clockBegan) > 1 { clockBegan = began }
+        return CalendarSeconds(clockBegan + seconds(instant))
+    }
+
+    private func seconds(_ instant: Instant) -> Double {
+        Double(instant.sinceStart.components.seconds) + Double(instant.sinceStart.components.attoseconds) / 1e18
     }
 
     /// A name that is taken, in the broker's words.

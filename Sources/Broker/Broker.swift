@@ -30,6 +30,11 @@ public actor Broker: Service {
     /// What is wrong with the whole server, by what found it.
     private(set) var troubles: [String: String] = [:]
 
+    private(set) var relayFigures = RelayFigures()
+    private var work = ServerWork()
+    /// The calendar's seconds when the clock began, as they were last looked at.
+    var clockBegan = 0.0
+
     private let clock: BrokerClock
     private var recorder: Recorder!
     private var keeper: PoolKeeper!
@@ -276,6 +281,19 @@ public actor Broker: Service {
         }
     }
 
+    /// What the server's processors have worked since the daemon began, as far as it was looked at; nil where the server does not tell it now.
+    func serverWork() async -> ServerWork? {
+        do {
+            let (capacity, domains) = try await answered("what the processors work") { [host] in
+                (try await host.capacity(), try await host.domains())
+            }
+            work.look(capacity, domains, of: room.installation)
+            return work
+        } catch {
+            return nil
+        }
+    }
+
     private func prepareNetwork() async {
         do {
             try await network.prepare()
@@ -461,6 +479,12 @@ public actor Broker: Service {
 extension Broker: TicketDesk {
     public func admit(ticket: [UInt8], from address: String, link: LinkID) async -> Admission {
         await adopted()
+        let admission = admission(ticket, from: address)
+        if case .refused = admission { relayFigures.refused += 1 }
+        return admission
+    }
+
+    private func admission(_ ticket: [UInt8], from address: String) -> Admission {
         let hash = TicketHash(bytes: ticket)
         guard let open = room.sessions.session(with: hash), open.phase == .handedOut,
             open.session.address == address, let desktop = room.desktops[open.session.desktop],
@@ -471,11 +495,14 @@ extension Broker: TicketDesk {
 
     public func linkOpened(_ link: LinkID, session: Int64) async {
         await adopted()
+        relayFigures.opened += 1
         deliver(.linkOpened(SessionID(rawValue: session), link.rawValue))
     }
 
-    public func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd) async {
+    public func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd, carried: LinkBytes) async {
         await adopted()
+        relayFigures.bytesFromSeats += carried.fromSeat
+        relayFigures.bytesToSeats += carried.toSeat
         logger.info("link closed", metadata: ["session": "\(session)", "link": "\(link)", "cause": "\(cause)"])
         deliver(.linkClosed(SessionID(rawValue: session), link.rawValue))
     }

@@ -1,4 +1,42 @@
 import DesktopModel
+import Hypervisor
+
+/// What was counted at the relay since the daemon began.
+public struct RelayFigures: Hashable, Sendable {
+    /// Connections that reached a desktop, and those that were refused for their ticket.
+    public internal(set) var opened = 0
+    public internal(set) var refused = 0
+    /// What the connections that are over have carried.
+    public internal(set) var bytesFromSeats: UInt64 = 0
+    public internal(set) var bytesToSeats: UInt64 = 0
+}
+
+/// How long processors have worked, by whom they worked for; each only grows.
+public struct ServerWork: Hashable, Sendable {
+    public internal(set) var processors = 0
+    public internal(set) var control = Duration.zero
+    public internal(set) var desktops = Duration.zero
+    /// Domains that are none of this appliance's.
+    public internal(set) var others = Duration.zero
+    /// What each domain had worked at the last look; nil before the first.
+    private var seen: [DomainUUID: Duration]?
+
+    /// Counts what was worked since the last look. What was there at the first counts from then on; what comes later counts from its beginning. What a
+    /// domain worked between the last look at it and its end is not known.
+    mutating func look(_ capacity: HostCapacity, _ domains: [RunningDomain], of installation: UInt64) {
+        processors = capacity.processors
+        control = max(control, capacity.controlWorked)
+        var now: [DomainUUID: Duration] = [:]
+        for domain in domains {
+            let before = seen?[domain.uuid]
+            now[domain.uuid] = max(domain.worked, before ?? .zero)
+            guard let seen else { continue }
+            let more = max(.zero, domain.worked - (seen[domain.uuid] ?? .zero))
+            if domain.uuid.installation == installation { desktops += more } else { others += more }
+        }
+        seen = now
+    }
+}
 
 /// What has been counted since the daemon began, for whoever watches it over time.
 public struct Figures: Hashable, Sendable {

@@ -205,8 +205,13 @@ public final class PeopleRegistry: Sendable {
         }
     }
 
-    public func journal(before: Int64?, limit: Int) async throws(BrokerError) -> [JournalEntry] {
-        try await stored { () async throws(StoreError) in try await store.journal(before: before, limit: limit) }
+    /// The newest lines first; those before one, of somebody, of one action or about one thing, where these are named.
+    public func journal(
+        before: Int64?, who: String? = nil, action: String? = nil, subject: String? = nil, limit: Int
+    ) async throws(BrokerError) -> [JournalEntry] {
+        try await stored { () async throws(StoreError) in
+            try await store.journal(before: before, who: who, action: action, subject: subject, limit: limit)
+        }
     }
 
     // MARK: Pieces

@@ -22,7 +22,7 @@ extension Step {
         case .noSuchDomain: "its domain ended by itself: what it wrote to its console last may tell why"
         case .guestFailed(let reason):
             "its guest could not take its identity over: \(reason). Docs/Guest.md tells what the image's package punnet-guest does"
-        case .failed: "\(deed) failed: \(error). 'journalctl -u punnetd' has more"
+        case .failed, .stopped: "\(deed) failed: \(error). 'journalctl -u punnetd' has more"
         }
     }
 

@@ -1,7 +1,7 @@
 /// Slow work that was begun and can be watched: `GET /api/v1/operations/{id}`.
 public struct OperationMessage: Hashable, Sendable, Codable {
-    public enum State: String, Hashable, Sendable, Codable {
-        case running, done, failed
+    public enum State: String, Hashable, Sendable, Codable, CaseIterable {
+        case running, done, failed, cancelled
     }
 
     /// Bytes done and in all.
@@ -17,6 +17,9 @@ public struct OperationMessage: Hashable, Sendable, Codable {
     public let id: String
     /// What is being done: `image-add`.
     public let kind: String
+    /// What it is done to: the folder of an image.
+    public let subject: String
+    public let began: Moment
     public let state: State
     /// Grows with every change. `?wait=SECONDS&after=REVISION` answers once it is greater than REVISION, or when the time is over.
     public let revision: Int
@@ -27,11 +30,13 @@ public struct OperationMessage: Hashable, Sendable, Codable {
     public let result: ImageMessage?
 
     public init(
-        id: String, kind: String, state: State, revision: Int, progress: Progress? = nil, problem: Problem? = nil,
-        result: ImageMessage? = nil
+        id: String, kind: String, subject: String, began: Moment, state: State, revision: Int, progress: Progress? = nil,
+        problem: Problem? = nil, result: ImageMessage? = nil
     ) {
         self.id = id
         self.kind = kind
+        self.subject = subject
+        self.began = began
         self.state = state
         self.revision = revision
         self.progress = progress

@@ -39,6 +39,8 @@ struct Enrolment: Sendable {
 /// A request of an administrator: who it is, and from where, for the journal.
 protocol AdministratorContext: RequestContext {
     func author() async -> (name: String, origin: String)
+    /// Whether who asked may still be told, while an answer goes on.
+    func isStillLetIn(by people: PeopleRegistry) async throws -> Bool
 }
 
 /// A request on the Unix socket; the kernel knows whose it is.
@@ -54,6 +56,8 @@ struct AdminContext: AdministratorContext {
     func author() async -> (name: String, origin: String) {
         ((try? await PeerCredentials.read(channel).get().account()) ?? "", "server")
     }
+
+    func isStillLetIn(by _: PeopleRegistry) async throws -> Bool { true }
 }
 
 /// The administrators' part of the interface: on the Unix socket, and over HTTPS for programs with a token.
@@ -70,6 +74,20 @@ struct AdminRoutes: Sendable {
     let enrolment: Enrolment
     let people: PeopleRegistry
     let certificate: BrowserCertificate
+    private let keys = IdempotencyKeys()
+
+    init(
+        administration: Administration, seats: SeatRegistry, joins: SeatJoins, operations: Operations, enrolment: Enrolment, people: PeopleRegistry,
+        certificate: BrowserCertificate
+    ) {
+        self.administration = administration
+        self.seats = seats
+        self.joins = joins
+        self.operations = operations
+        self.enrolment = enrolment
+        self.people = people
+        self.certificate = certificate
+    }
 
     /// What is served on the Unix socket.
     func responder() -> RouterResponder<AdminContext> {
@@ -91,7 +109,14 @@ struct AdminRoutes: Sendable {
     }
 
     private func add<Context: AdministratorContext>(to api: RouterGroup<Context>) {
-        for route in routes(of: Context.self) { api.on(RouterPath(route.path), method: route.method, use: route.handler) }
+        for route in routes(of: Context.self) {
+            api.on(RouterPath(route.path), method: route.method) { [keys] request, context in
+                guard route.creates, let key = request.headers[.idempotencyKey] else { return try await route.handler(request, context) }
+                return try await keys.answer(to: request, key: key, by: await context.author().name, upTo: Self.bodyLimit) {
+                    try await route.handler($0, context)
+                }
+            }
+        }
     }
 
     /// Every address of this part under `/api/v1`, with what ``OpenAPI`` says of it.
@@ -103,12 +128,27 @@ struct AdminRoutes: Sendable {
                 try Response(OpenAPI.document(of: routes(of: AdminContext.self)))
             },
 
-            .init(.get, "images", "The versions of all images", answer: .list("Image")) { _, _ in
-                try Response(try await administration.images().map(ImageMessage.init))
-            },
-            .init(.post, "images", "Take in the image of a folder on the server", body: "ImageAdd", answer: .accepted("Operation"), refusals: [422]) {
-                try await addImage($0, $1)
-            },
+            .init(
+                .get, "events",
+                "What changes: 'image', 'lab', 'desktop', 'seat', 'session' and 'operation', each as its list shows it, and 'removed'",
+                answer: .events
+            ) { try await events($0, $1) },
+            .init(
+                .get, "journal", "What was done, the newest first",
+                query: ListLimit.byNumber + [
+                    .init("who", "Only what this person or account did", .text), .init("action", "Only this, such as lab-change", .name),
+                    .init("subject", "Only what was done to this", .text),
+                ], answer: .list("JournalEntry"), refusals: [422]
+            ) { request, _ in try await journal(request) },
+
+            .init(
+                .get, "images", "The versions of all images", query: ListLimit.byName + [.init("image", "Only the versions of this image", .name)],
+                answer: .list("Image"), refusals: [422]
+            ) { request, _ in try await images(request) },
+            .init(
+                .post, "images", "Take in the image of a folder on the server", body: "ImageAdd", answer: .accepted("Operation"), refusals: [422],
+                creates: true
+            ) { try await addImage($0, $1) },
             .init(.get, "images/:name", "A version of an image with what uses it", answer: .ok("Image"), refusals: [404, 422]) {
                 try await image($0, $1)
             },
@@ -119,21 +159,37 @@ struct AdminRoutes: Sendable {
                 try await deleteImage($0, $1)
             },
             .init(
+                .get, "operations", "Slow work that runs or is over, the newest first",
+                query: ListLimit.query(after: .init("after", "Those that are older than the one of this id", .name)) + [
+                    .init("state", "Only those that are so", .word(Self.operationStates))
+                ], answer: .list("Operation"), refusals: [404, 422]
+            ) { request, _ in try operationList(request) },
+            .init(.post, "operations/:id/cancel", "Have slow work end; watch it until it has", answer: .ok("Operation"), refusals: [404, 409, 422]) {
+                try await cancelOperation($0, $1)
+            },
+            .init(
                 .get, "operations/:id", "How far slow work is",
                 query: [
                     .init("wait", "How many seconds to wait for news", 0...Self.longestWait), .init("after", "The revision that is known already", 0...Int.max),
                 ], answer: .ok("Operation"), refusals: [404, 422]
             ) { try await operation($0, $1) },
 
-            .init(.get, "labs", "All labs with the state of their pools", answer: .list("Lab")) { _, _ in
-                try Response(try await administration.room().labs.map(LabMessage.init))
+            .init(
+                .get, "labs", "The labs with the state of their pools",
+                query: ListLimit.byName + [.init("image", "Only those of this image, or of one version of it", .name)], answer: .list("Lab"),
+                refusals: [422]
+            ) { request, _ in try await labs(request) },
+            .init(.post, "labs", "Make a lab", body: "LabDraft", answer: .created("Lab"), refusals: [404, 409, 422], creates: true) {
+                try await createLab($0, $1)
             },
-            .init(.post, "labs", "Make a lab", body: "LabDraft", answer: .created("Lab"), refusals: [404, 409, 422]) { try await createLab($0, $1) },
             .init(.patch, "labs/:name", "Change a lab", body: "LabChange", answer: .ok("Lab"), refusals: [404, 409, 422]) { try await changeLab($0, $1) },
             .init(.delete, "labs/:name", "Delete a lab and its desktops", answer: .nothing, refusals: [404, 409, 422]) { try await deleteLab($0, $1) },
 
             .init(
-                .get, "desktops", "The desktops", query: [.init("lab", "Only those of this lab")], answer: .list("Desktop"), refusals: [404, 422]
+                .get, "desktops", "The desktops",
+                query: ListLimit.byName + [
+                    .init("lab", "Only those of this lab", .name), .init("state", "Only those that are so", .word(Self.desktopStates)),
+                ], answer: .list("Desktop"), refusals: [404, 422]
             ) { try await desktops($0, $1) },
             .init(.get, "desktops/:name", "Why a desktop is as it is, and what happens next", answer: .ok("DesktopExplanation"), refusals: [404, 422]) {
                 try await explainDesktop($0, $1)
@@ -153,10 +209,16 @@ struct AdminRoutes: Sendable {
                 try await releaseDesktop($0, $1)
             },
 
-            .init(.get, "seats", "The seats", answer: .list("Seat")) { _, _ in try Response(try await seats.seats().map(SeatListMessage.init)) },
-            .init(.post, "seats", "Add a seat, or give one a new word", body: "SeatAdd", answer: .created("SeatAdded"), refusals: [404, 409, 422]) {
-                try await addSeat($0, $1)
-            },
+            .init(
+                .get, "seats", "The seats",
+                query: ListLimit.byName + [
+                    .init("lab", "Only those of this lab", .name), .init("present", "Only those that are on, or off: true or false", .flag),
+                ], answer: .list("Seat"), refusals: [422]
+            ) { request, _ in try await seatList(request) },
+            .init(
+                .post, "seats", "Add a seat, or give one a new word", body: "SeatAdd", answer: .created("SeatAdded"), refusals: [404, 409, 422],
+                creates: true
+            ) { try await addSeat($0, $1) },
             .init(.get, "seats/:name", "A seat, with what it said of itself last", answer: .ok("Seat"), refusals: [404, 422]) {
                 try await seat($0, $1)
             },
@@ -179,8 +241,10 @@ struct AdminRoutes: Sendable {
 
             .init(
                 .get, "sessions", "Sessions, the newest first",
-                query: [.init("all", "The ended ones too: true or false"), .init("limit", "How many at most", 1...1000)], answer: .list("Session"),
-                refusals: [422]
+                query: ListLimit.byNumber + [
+                    .init("all", "The ended ones too: true or false", .flag), .init("lab", "Only those of this lab", .name),
+                    .init("seat", "Only those of this seat", .name), .init("desktop", "Only those of this desktop", .name),
+                ], answer: .list("Session"), refusals: [422]
             ) { try await sessions($0, $1) },
             .init(.post, "sessions/:id/end", "End a session", answer: .nothing, refusals: [404, 422]) { try await endSession($0, $1) },
 
@@ -195,13 +259,16 @@ struct AdminRoutes: Sendable {
     }
 
     private func metrics() async throws -> Response {
-        let text = Metrics(try await administration.room(), seats: try await seats.seats(), await administration.figures()).text
+        let text = Metrics(
+            try await administration.room(), seats: try await seats.seats(), await administration.figures(),
+            relay: await administration.relayFigures(), work: await administration.serverWork()
+        ).text
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"], body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 
     /// Writes into the journal what was done. That it was done stands, also where that fails.
-    fileprivate func note(_ context: some AdministratorContext, _ action: String, _ subject: String, _ detail: String = "") async {
+    func note(_ context: some AdministratorContext, _ action: String, _ subject: String, _ detail: String = "") async {
         do throws(BrokerError) {
             let author = await context.author()
             try await people.note(action, subject, detail, by: author.name, from: author.origin)
@@ -219,7 +286,7 @@ struct AdminRoutes: Sendable {
     private func addImage(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let untrusted: ImageAddRequest = try await request.message(upTo: Self.bodyLimit)
         let folder = try Untrusted.folder(untrusted.folder)
-        let operation = try operations.begin("image-add") { progress in
+        let operation = try operations.begin("image-add", of: folder) { progress in
             ImageMessage(try await administration.addImage(folder: folder, progress: progress))
         }
         await note(context, "image-add", folder)
@@ -285,8 +352,11 @@ struct AdminRoutes: Sendable {
     }
 
     private func desktops(_ request: Request, _: some AdministratorContext) async throws -> Response {
-        let lab = try request.uri.queryParameters["lab"].map { try Untrusted.name(String($0), field: "lab") }
-        return try Response(try await administration.desktops(lab: lab).map(DesktopMessage.init))
+        let query = request.uri.queryParameters
+        let part = try ListPart(byNameOf: request)
+        let state = try Untrusted.word(query["state"], field: "state", of: Self.desktopStates)
+        let desktops = try await administration.desktops(lab: try Untrusted.name(query["lab"], field: "lab")).map(DesktopMessage.init)
+        return try Response(part.of(desktops.filter { state == nil || $0.state == state }) { $0.name }, of: request, filters: ["lab", "state"])
     }
 
     private func explainDesktop(_: Request, _ context: some AdministratorContext) async throws -> Response {
@@ -388,8 +458,13 @@ struct AdminRoutes: Sendable {
     private func sessions(_ request: Request, _: some AdministratorContext) async throws -> Response {
         let query = request.uri.queryParameters
         let all = try Untrusted.flag(query["all"], field: "all")
-        let limit = try Untrusted.number(query["limit"], field: "limit", in: 1...1000, otherwise: 100)
-        return try Response(try await administration.sessions(all: all, limit: limit).map(SessionMessage.init))
+        let part = try ListPart(byNumberOf: request, usual: all ? 100 : ListLimit.most)
+        let sessions = try await administration.sessions(
+            all: all, before: part.after.map(SessionID.init), seat: try Untrusted.name(query["seat"], field: "seat"),
+            desktop: try Untrusted.name(query["desktop"], field: "desktop"), lab: try Untrusted.name(query["lab"], field: "lab"),
+            limit: part.limit + 1)
+        return try Response(
+            part.of(sessions.map(SessionMessage.init)) { $0.id }, of: request, filters: ["all", "lab", "seat", "desktop"], after: "before")
     }
 
     private func endSession(_: Request, _ context: some AdministratorContext) async throws -> Response {

@@ -5,7 +5,7 @@ import Broker
 struct Metrics {
     private(set) var text = ""
 
-    init(_ room: RoomReport, seats: [SeatReport], _ figures: Figures) {
+    init(_ room: RoomReport, seats: [SeatReport], _ figures: Figures, relay: RelayFigures, work: ServerWork?) {
         family("punnet_desktops", "gauge", "Desktops by their lab and state.")
         for lab in room.labs {
             for state in ["empty", "preparing", "ready", "leased", "retiring", "quarantined"] {
@@ -21,6 +21,20 @@ struct Metrics {
         sample("punnet_seats", ["state": "present"], Double(room.seatsPresent))
         family("punnet_links", "gauge", "Sessions with a connection through the relay.")
         sample("punnet_links", [:], Double(seats.count { $0.connected }))
+        counter("punnet_relay_connections", "Connections through the relay that reached a desktop.", relay.opened)
+        counter("punnet_relay_refusals", "Connections at the relay whose ticket was not good.", relay.refused)
+        family("punnet_relay_bytes_total", "counter", "What the connections that are over have carried, from seats and to them.")
+        sample("punnet_relay_bytes_total", ["direction": "from_seats"], Double(relay.bytesFromSeats))
+        sample("punnet_relay_bytes_total", ["direction": "to_seats"], Double(relay.bytesToSeats))
+        if let work {
+            family("punnet_processors", "gauge", "The server's processors.")
+            sample("punnet_processors", [:], Double(work.processors))
+            family(
+                "punnet_processor_seconds_total", "counter", "How long processors have worked: for the server itself, for desktops, for other domains.")
+            for (kind, worked) in [("control", work.control), ("desktops", work.desktops), ("others", work.others)] {
+                sample("punnet_processor_seconds_total", ["kind": kind], Self.seconds(worked))
+            }
+        }
         if let memory = room.memory {
             family("punnet_memory_bytes", "gauge", "The server's memory: all of it, what desktops may have, and what is promised to them.")
             sample("punnet_memory_bytes", ["kind": "total"], Double(memory.total.rawValue))
@@ -58,7 +72,7 @@ struct Metrics {
     }
 
     private mutating func summary(_ name: String, _ labels: KeyValuePairs<String, String>, _ total: Figures.Total) {
-        sample(name + "_sum", labels, Double(total.sum.components.seconds) + Double(total.sum.components.attoseconds) / 1e18)
+        sample(name + "_sum", labels, Self.seconds(total.sum))
         sample(name + "_count", labels, Double(total.count))
     }
 
@@ -66,6 +80,10 @@ struct Metrics {
         let written = labels.map { "\($0.key)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",")
         let number = value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
         text += name + (written.isEmpty ? "" : "{\(written)}") + " " + number + "\n"
+    }
+
+    private static func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
     }
 
     private static func escaped(_ text: String) -> String {

@@ -26,7 +26,8 @@ enum OpenAPI {
         routes.map { route in
             APIOperation(
                 method: route.method.rawValue, path: "/api/v1/" + written(route.path), summary: route.summary,
-                query: route.query.map { ($0.name, $0.meaning) }, body: route.body.map { fields(of: $0) } ?? [], status: route.answer.status,
+                query: route.query.map { ("?" + $0.name, $0.meaning) } + (route.creates ? [("Idempotency-Key:", keyMeaning)] : []),
+                body: route.body.map { fields(of: $0) } ?? [], status: route.answer.status,
                 refusals: route.refusals)
         }
     }
@@ -53,13 +54,12 @@ enum OpenAPI {
                 ["name": .string(name), "in": "path", "required": true, "schema": isSession ? integer(1...Int.max) : JSON.object(Self.name)]
             }
             + route.query.map { query in
-                [
-                    "name": .string(query.name), "in": "query", "description": .string(query.meaning),
-                    "schema": query.range.map(integer) ?? ["type": "string"],
-                ]
+                ["name": .string(query.name), "in": "query", "description": .string(query.meaning), "schema": schema(of: query.kind)]
             }
+            + (route.creates ? [idempotencyKey] : [])
         if !parameters.isEmpty { operation["parameters"] = .array(parameters) }
         var refusals = Set(route.refusals).union([401, 403, 500, 503])
+        if route.creates { refusals.formUnion([409, 422]) }
         if let body = route.body {
             operation["requestBody"] = ["required": true, "content": ["application/json": ["schema": reference(body)]]]
             refusals.formUnion([400, 413])
@@ -73,10 +73,33 @@ enum OpenAPI {
     }
 
     private static func response(_ answer: RouteAnswer) -> JSON {
-        if answer.isText { return ["description": "Done", "content": ["text/plain": ["schema": ["type": "string"]]]] }
+        if let type = answer.textType { return ["description": "Done", "content": [type: ["schema": ["type": "string"]]]] }
         guard let schema = answer.schema else { return ["description": "Done"] }
-        return ["description": "Done", "content": ["application/json": ["schema": schema]]]
+        var response: [String: JSON] = ["description": "Done", "content": ["application/json": ["schema": schema]]]
+        if answer.isList {
+            response["headers"] = [
+                "Link": ["description": "Where the rest is, rel=\"next\" of RFC 8288; absent at the end", "schema": ["type": "string"]]
+            ]
+        }
+        return .object(response)
     }
+
+    private static func schema(of kind: RouteQuery.Kind) -> JSON {
+        switch kind {
+        case .text: ["type": "string", "minLength": 1, "maxLength": 200]
+        case .name: .object(name)
+        case .flag: truth
+        case .number(let range): integer(range)
+        case .word(let words): ["type": "string", "enum": .array(words.map { .string($0) })]
+        }
+    }
+
+    private static let idempotencyKey: JSON = [
+        "name": "Idempotency-Key", "in": "header", "schema": ["type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"],
+        "description": .string(keyMeaning),
+    ]
+    private static let keyMeaning =
+        "A key of your own by which this request is known when it is sent again: for a day it is answered as at first, and not done again"
 
     private static let refusalWords = [
         400: "The body cannot be read", 401: "The token is missing, not known, or over", 403: "The token may not do this", 404: "There is no such thing",
@@ -88,6 +111,8 @@ enum OpenAPI {
     static func reference(_ name: String) -> JSON { ["$ref": .string("#/components/schemas/\(name)")] }
 
     private static let name: [String: JSON] = ["type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"]
+    /// What people name labs and seats.
+    private static let ownName: JSON = ["type": "string", "pattern": "^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$"]
     private static let text: JSON = ["type": "string"]
     private static let truth: JSON = ["type": "boolean"]
     private static let moment: JSON = ["type": "string", "format": "date-time"]
@@ -127,8 +152,10 @@ enum OpenAPI {
         ], optional: ["memory"]),
         "Lab": object(
             lab.merging(["desktops": ["type": "object", "additionalProperties": count], "waiting": count]) { first, _ in first }),
-        "LabDraft": object(lab, optional: ["leastReady", "atOnce", "airingSeconds", "longestSeconds", "idleSeconds", "warningSeconds"]),
-        "LabChange": object(lab.filter { $0.key != "name" }, optional: Set(lab.keys)),
+        "LabDraft": object(
+            lab.merging(["name": ownName, "image": .object(name)]) { $1 }, optional: ["leastReady", "atOnce", "airingSeconds", "longestSeconds", "idleSeconds", "warningSeconds"]
+        ),
+        "LabChange": object(lab.merging(["image": .object(name)]) { $1 }.filter { $0.key != "name" }, optional: Set(lab.keys)),
         "Image": object([
             "name": text, "image": text, "version": whole, "boot": ["type": "string", "enum": ["pv", "pvh"]], "user": text, "checksum": text,
             "diskSize": count, "minimumMemory": count, "hasGuest": truth, "sharesIdentity": truth, "notes": text, "added": moment, "labs": list(of: text),
@@ -140,15 +167,18 @@ enum OpenAPI {
                         "keptMemory": count,
                     ], optional: ["cause"])),
         ], optional: ["added"]),
-        "ImageAdd": object(["folder": text]),
+        "ImageAdd": object(["folder": ["type": "string", "pattern": "^/", "maxLength": 4095]]),
         "ImageChange": object(["sharesIdentity": truth, "notes": text], optional: ["sharesIdentity", "notes"]),
         "Certificate": object(["names": text, "ends": moment, "fingerprint": text]),
         "CertificateGiven": object(["chain": text, "key": text]),
         "Operation": object(
             [
-                "id": text, "kind": text, "state": ["type": "string", "enum": ["running", "done", "failed"]], "revision": count,
+                "id": text, "kind": text, "subject": text, "began": moment,
+                "state": ["type": "string", "enum": ["running", "done", "failed", "cancelled"]], "revision": count,
                 "progress": object(["done": count, "total": count]), "problem": reference("Problem"), "result": reference("Image"),
             ], optional: ["progress", "problem", "result"]),
+        "JournalEntry": object(
+            ["id": count, "at": moment, "who": text, "origin": text, "action": text, "subject": text, "detail": text]),
         "Desktop": object(
             [
                 "name": text, "lab": text,
@@ -180,7 +210,7 @@ enum OpenAPI {
             ]),
         "SeatChange": object(["lab": text, "blocked": truth], optional: ["lab", "blocked"]),
         "Join": object(["pin": text, "words": list(of: text), "model": text, "version": text, "address": text, "since": moment]),
-        "SeatAdd": object(["name": text, "lab": text]),
+        "SeatAdd": object(["name": ownName, "lab": .object(name)]),
         "SeatAdded": object(["word": text, "command": text, "expiresInSeconds": count]),
         "SeatOrder": object(
             ["order": ["type": "string", "enum": ["message", "identify", "restart", "shut-down"]], "text": text], optional: ["text"]),

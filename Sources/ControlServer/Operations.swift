@@ -12,6 +12,7 @@ final class Operations: Sendable {
     private struct Record {
         var message: OperationMessage
         var task: Task<Void, Never>?
+        var isCancelled = false
         var watchers: [AsyncStream<Void>.Continuation] = []
     }
 
@@ -36,10 +37,11 @@ final class Operations: Sendable {
 
     /// Begins the work and gives its first description. The work is cancelled when the server stops.
     func begin(
-        _ kind: String, _ work: @escaping @Sendable (_ progress: @escaping Progress) async throws -> ImageMessage
+        _ kind: String, of subject: String = "", _ work: @escaping @Sendable (_ progress: @escaping Progress) async throws -> ImageMessage
     ) throws(BrokerError) -> OperationMessage {
         let id = UUID().uuidString.lowercased()
-        let message = OperationMessage(id: id, kind: kind, state: .running, revision: 1)
+        let message = OperationMessage(
+            id: id, kind: kind, subject: subject, began: Moment(seconds: Int64(Date().timeIntervalSince1970)), state: .running, revision: 1)
         let accepted = state.withLock { state in
             guard !state.stopped else { return false }
             state.records[id] = Record(message: message)
@@ -53,13 +55,14 @@ final class Operations: Sendable {
                 let result = try await work { done, total in self.progressed(id, done: done.rawValue, total: total.rawValue) }
                 change(id) { OperationMessage($0, state: .done, result: result) }
             } catch {
+                guard !wasCancelled(id) else { return change(id) { OperationMessage($0, state: .cancelled) } }
                 let problem = Problem(failure: error, audience: .administrator, logger: logger)
                 change(id) { OperationMessage($0, state: .failed, problem: problem) }
             }
         }
         let late = state.withLock { state in
             state.records[id]?.task = task
-            return state.stopped
+            return state.stopped || state.records[id]?.isCancelled == true
         }
         if late { task.cancel() }
         return message
@@ -88,9 +91,28 @@ final class Operations: Sendable {
         return state.withLock { $0.records[id]?.message }
     }
 
+    /// Has the work of an operation end; nil where there is no such operation. What is over stays as it is. It is `cancelled` once its work has
+    /// ended, unless that came to its end before.
+    func cancel(_ id: String) -> OperationMessage? {
+        let (message, task): (OperationMessage?, Task<Void, Never>?) = state.withLock { state in
+            guard let record = state.records[id], record.message.state == .running else { return (state.records[id]?.message, nil) }
+            state.records[id]?.isCancelled = true
+            return (record.message, record.task)
+        }
+        task?.cancel()
+        return message
+    }
+
+    private func wasCancelled(_ id: String) -> Bool { state.withLock { $0.records[id]?.isCancelled == true } }
+
+    /// All that are remembered, the newest first.
+    func all() -> [OperationMessage] {
+        state.withLock { state in state.order.reversed().compactMap { state.records[$0]?.message } }
+    }
+
     /// Those of a kind that run or failed, the oldest first.
     func unfinished(kind: String) -> [OperationMessage] {
-        state.withLock { state in state.order.compactMap { state.records[$0]?.message } }.filter { $0.kind == kind && $0.state != .done }
+        all().reversed().filter { $0.kind == kind && ($0.state == .running || $0.state == .failed) }
     }
 
     /// Cancels what runs and answers those who wait.
@@ -150,7 +172,7 @@ extension OperationMessage {
         _ before: OperationMessage, state: State? = nil, progress: Progress? = nil, problem: Problem? = nil, result: ImageMessage? = nil
     ) {
         self.init(
-            id: before.id, kind: before.kind, state: state ?? before.state, revision: before.revision + 1,
-            progress: progress ?? before.progress, problem: problem ?? before.problem, result: result ?? before.result)
+            id: before.id, kind: before.kind, subject: before.subject, began: before.began, state: state ?? before.state,
+            revision: before.revision + 1, progress: progress ?? before.progress, problem: problem ?? before.problem, result: result ?? before.result)
     }
 }

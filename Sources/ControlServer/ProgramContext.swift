@@ -10,6 +10,7 @@ struct ProgramContext: AdministratorContext {
     let peer: PeerAddress
     fileprivate(set) var person: Person?
     fileprivate(set) var tokenName = ""
+    fileprivate var token = ""
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
@@ -17,6 +18,8 @@ struct ProgramContext: AdministratorContext {
     }
 
     func author() async -> (name: String, origin: String) { (person.map { "\($0.name) (\(tokenName))" } ?? "", peer.description) }
+
+    func isStillLetIn(by people: PeopleRegistry) async throws -> Bool { try await people.bearer(of: token)?.person.role == .administrator }
 }
 
 /// Lets a program in by its token, which must be an administrator's, and may be good for reading alone.
@@ -34,6 +37,7 @@ struct ProgramAuthentication: RouterMiddleware {
         var context = context
         context.person = bearer.person
         context.tokenName = bearer.token.name
+        context.token = token
         return try await next(request, context)
     }
 }

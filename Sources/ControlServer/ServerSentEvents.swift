@@ -35,6 +35,9 @@ struct ServerSentEvent: Hashable, Sendable {
 
     private init(text: String) { self.text = text }
 
+    /// Several that go together.
+    init(joining events: [ServerSentEvent]) { text = events.map(\.text).joined() }
+
     /// A comment, which readers pass over: it shows either side that the other is there.
     static let comment = ServerSentEvent(text: ":\n\n")
 

@@ -44,6 +44,39 @@ enum Untrusted {
         return untrustedText
     }
 
+    /// The same in a query, where it may be absent.
+    static func name(_ untrustedText: Substring?, field: String) throws(Problem) -> String? {
+        try untrustedText.map { text throws(Problem) in try name(String(text), field: field) }
+    }
+
+    /// One of some words in a query; nil where it is absent.
+    static func word(_ untrustedText: Substring?, field: String, of known: [String]) throws(Problem) -> String? {
+        guard let untrustedText else { return nil }
+        guard known.contains(String(untrustedText)) else {
+            throw .invalid(field, value: shown(String(untrustedText)), remedy: "use " + known.map { "'\($0)'" }.joined(separator: ", "))
+        }
+        return String(untrustedText)
+    }
+
+    /// A text to look for in a query: 1 to 200 bytes; nil where it is absent.
+    static func text(_ untrustedText: Substring?, field: String) throws(Problem) -> String? {
+        guard let untrustedText else { return nil }
+        guard (1...200).contains(untrustedText.utf8.count), !untrustedText.utf8.contains(0) else {
+            throw .invalid(field, value: shown(String(untrustedText)), remedy: "use 1 to 200 characters")
+        }
+        return String(untrustedText)
+    }
+
+    /// The key by which a request is known again: 1 to 255 printable characters of ASCII, with or without the quotes of a structured field.
+    static func idempotencyKey(_ untrustedText: String) throws(Problem) -> String {
+        var key = untrustedText[...]
+        if key.count > 1, key.hasPrefix("\""), key.hasSuffix("\"") { key = key.dropFirst().dropLast() }
+        guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
+            throw .invalid("Idempotency-Key", value: shown(untrustedText), remedy: "use 1 to 255 printable characters, such as a UUID")
+        }
+        return String(key)
+    }
+
     static func sessionID(_ untrustedText: String) throws(Problem) -> SessionID {
         guard let number = Int64(untrustedText), number > 0 else {
             throw .invalid("session", value: shown(untrustedText), remedy: "use the session's number, as 'punnet session list' shows it")
@@ -118,6 +151,11 @@ enum Untrusted {
         case "true", "1": return true
         case .some(let other): throw .invalid(field, value: shown(String(other)), remedy: "use 'true' or 'false'")
         }
+    }
+
+    /// The same where absent is another answer.
+    static func choice(_ untrustedText: Substring?, field: String) throws(Problem) -> Bool? {
+        untrustedText == nil ? nil : try flag(untrustedText, field: field)
     }
 
     /// A value from outside as an answer may repeat it: short, and without what a terminal would obey or what turns a line's direction.

@@ -161,12 +161,18 @@ extension DesktopStore {
         }
     }
 
-    /// The newest lines first, at most `limit`, those before `before` where one is named.
-    public func journal(before: Int64?, limit: Int) async throws(StoreError) -> [JournalEntry] {
-        try await read { db in
+    /// The newest lines first, at most `limit`; those before one, of somebody, of one action or about one thing, where these are named.
+    public func journal(
+        before: Int64?, who: String? = nil, action: String? = nil, subject: String? = nil, limit: Int
+    ) async throws(StoreError) -> [JournalEntry] {
+        let sql = """
+            SELECT * FROM journal WHERE id < :before AND (:who IS NULL OR who = :who) AND (:action IS NULL OR action = :action)
+                AND (:subject IS NULL OR subject = :subject) ORDER BY id DESC LIMIT :limit
+            """
+        return try await read { db in
             try Self.rows(
-                db, "SELECT * FROM journal WHERE id < ? ORDER BY id DESC LIMIT ?", of: "journal",
-                arguments: [before ?? Int64.max, max(0, limit)]
+                db, sql, of: "journal",
+                arguments: ["before": before ?? Int64.max, "who": who, "action": action, "subject": subject, "limit": max(0, limit)]
             ).map { row in
                 JournalEntry(
                     id: try row.integer("id"), at: try row.integer("at"), who: try row.text("who"), origin: try row.text("origin"),

@@ -80,12 +80,22 @@ extension DesktopStore {
         try await read { try Self.seat($0, where: "id = ?", [id.rawValue]) }
     }
 
-    /// Sessions, the newest first, at most `limit`; the open ones alone, or those before one, where asked.
-    public func sessions(openOnly: Bool, before: SessionID? = nil, limit: Int) async throws(StoreError) -> [SessionRecord] {
-        try await read { db in
+    /// Sessions, the newest first, at most `limit`; the open ones alone, those before one, and those of a seat, a desktop or a lab by the names that
+    /// these had then, where asked.
+    public func sessions(
+        openOnly: Bool, before: SessionID? = nil, seat: String? = nil, desktop: String? = nil, lab: String? = nil, limit: Int
+    ) async throws(StoreError) -> [SessionRecord] {
+        // A desktop is named after its lab: `<lab>-<number>`.
+        let sql = """
+            SELECT * FROM session WHERE id < :before \(openOnly ? "AND ended IS NULL" : "")
+                AND (:seat IS NULL OR seat_name = :seat) AND (:desktop IS NULL OR desktop_name = :desktop)
+                AND (:lab IS NULL OR rtrim(desktop_name, '0123456789') = :lab || '-')
+            ORDER BY id DESC LIMIT :limit
+            """
+        return try await read { db in
             try Self.rows(
-                db, "SELECT * FROM session WHERE id < ? \(openOnly ? "AND ended IS NULL" : "") ORDER BY id DESC LIMIT ?", of: "session",
-                arguments: [before?.rawValue ?? Int64.max, max(0, limit)]
+                db, sql, of: "session",
+                arguments: ["before": before?.rawValue ?? Int64.max, "seat": seat, "desktop": desktop, "lab": lab, "limit": max(0, limit)]
             ).map { try $0.sessionRecord() }
         }
     }

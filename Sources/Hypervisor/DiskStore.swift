@@ -16,7 +16,7 @@ public protocol DiskStore: Sendable {
     /// Takes in a golden disk with its kernel and ramdisk: copies the files, checks their checksums, makes the blank overlay.
     ///
     /// A version that is there, or is being taken in: `alreadyExists`. On failure nothing of it is left behind. Minutes for a large disk;
-    /// `progress` is told the bytes copied so far and in all.
+    /// `progress` is told the bytes copied so far and in all. Cancelled, it either fails soon (`stopped`) or comes to its end.
     func takeIn(_ image: ImageFiles, as name: String, version: Int, progress: @Sendable (ByteCount, ByteCount) -> Void)
         async throws(HypervisorError) -> StoredImage
     /// Removes a version's files. What is gone is no error.

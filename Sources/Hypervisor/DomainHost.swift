@@ -152,12 +152,17 @@ public struct HostCapacity: Hashable, Sendable {
     public let processors: Int
     /// Which hypervisor, processor and dom0 kernel they are: a domain's memory is restored only where it was saved.
     public let mark: String
-    public init(totalMemory: ByteCount, freeMemory: ByteCount, controlMemory: ByteCount, processors: Int, mark: String = "") {
+    /// How long dom0's virtual CPUs have worked.
+    public let controlWorked: Duration
+    public init(
+        totalMemory: ByteCount, freeMemory: ByteCount, controlMemory: ByteCount, processors: Int, mark: String = "", controlWorked: Duration = .zero
+    ) {
         self.totalMemory = totalMemory
         self.freeMemory = freeMemory
         self.controlMemory = controlMemory
         self.processors = processors
         self.mark = mark
+        self.controlWorked = controlWorked
     }
 
     /// How many desktops are made at once where nobody says otherwise: each making keeps about one processor busy for seconds, and sessions are to

@@ -15,6 +15,8 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
     case spoiltCheckpoint(path: String)
     /// The guest says that it could not take its identity over, and why.
     case guestFailed(reason: String)
+    /// The taking in of a file was cancelled.
+    case stopped(String)
     /// A call failed in another way: the call, its return code, and what the log said.
     case failed(call: String, code: Int, detail: String)
 
@@ -29,6 +31,7 @@ public enum HypervisorError: Error, Hashable, Sendable, CustomStringConvertible 
         case .changedFile(let path): "'\(path)' is not what was taken in, by its SHA-256"
         case .spoiltCheckpoint(let path): "'\(path)' is missing, or is not what was frozen, by its SHA-256"
         case .guestFailed(let reason): "the guest could not take its identity over: \(reason)"
+        case .stopped(let path): "the taking in of '\(path)' was cancelled"
         case .failed(let call, let code, let detail): "\(call) failed with \(code)\(detail.isEmpty ? "" : ": \(detail)")"
         }
     }

@@ -191,7 +191,8 @@ public actor RelayDesk: Service {
                     "link": "\(link)", "session": "\(session)", "cause": "\(cause)", "bytesFromSeat": "\(bytesFromSeat)",
                     "bytesToSeat": "\(bytesToSeat)",
                 ])
-            await tell(from: number) { await $0.linkClosed(link, session: session, cause: cause) }
+            let carried = LinkBytes(fromSeat: bytesFromSeat, toSeat: bytesToSeat)
+            await tell(from: number) { await $0.linkClosed(link, session: session, cause: cause, carried: carried) }
         }
     }
 

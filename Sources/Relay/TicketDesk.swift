@@ -9,8 +9,8 @@ public protocol TicketDesk: Sendable {
     func admit(ticket: [UInt8], from address: String, link: LinkID) async -> Admission
     /// The connection to the desktop stands. A link of the same session that was open before has been reported closed.
     func linkOpened(_ link: LinkID, session: Int64) async
-    /// An admitted link is over; also one that never opened.
-    func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd) async
+    /// An admitted link is over, and carried so much; also one that never opened.
+    func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd, carried: LinkBytes) async
     /// A relay has come (back): these links are open, and no others. To be asked of it: `RelayDesk.closeLinks(of:)` for what should not be.
     func linksAre(_ open: [OpenLink]) async
 }

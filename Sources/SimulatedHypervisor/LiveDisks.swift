@@ -59,11 +59,20 @@ public final class LiveDisks: DiskStore {
 
     /// The disk's size and checksum, read on a thread that may block.
     private func read(_ image: ImageFiles) async -> Result<(ByteCount, String), HypervisorError> {
+        let stop = Atomic(false)
+        return await withTaskCancellationHandler {
+            await read(image) { stop.load(ordering: .relaxed) }
+        } onCancel: {
+            stop.store(true, ordering: .relaxed)
+        }
+    }
+
+    private func read(_ image: ImageFiles, until isStopped: @escaping @Sendable () -> Bool) async -> Result<(ByteCount, String), HypervisorError> {
         do {
             return try await NIOThreadPool.singleton.runIfActive { () -> Result<(ByteCount, String), HypervisorError> in
                 do throws(HypervisorError) {
                     for part in [image.kernel, image.ramdisk] { _ = try Self.size(of: part) }
-                    return .success((try Self.size(of: image.disk), try Self.checksum(of: image.disk)))
+                    return .success((try Self.size(of: image.disk), try Self.checksum(of: image.disk, until: isStopped)))
                 } catch {
                     return .failure(error)
                 }
@@ -82,7 +91,7 @@ public final class LiveDisks: DiskStore {
         return ByteCount(rawValue: Int64(status.st_size))
     }
 
-    private static func checksum(of path: String) throws(HypervisorError) -> String {
+    private static func checksum(of path: String, until isStopped: () -> Bool) throws(HypervisorError) -> String {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw .failed(call: "open(\(path))", code: Int(errno), detail: String(cString: strerror(errno))) }
         defer { close(file) }
@@ -94,6 +103,7 @@ public final class LiveDisks: DiskStore {
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw .failed(call: "read(\(path))", code: Int(errno), detail: String(cString: strerror(errno))) }
             if count == 0 { return Hex.text(of: sum.finish()) }
+            if isStopped() { throw .stopped(path) }
             sum.update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
         }
     }

@@ -9,10 +9,12 @@ enum DiskFiles {
 
     /// Copies a file to a new one, for its owner only, and gives the SHA-256 of what was copied where it is asked for.
     ///
-    /// A file that is already there stays as it is (`alreadyExists`); on any other failure the new one is removed.
+    /// A file that is already there stays as it is (`alreadyExists`); on any other failure the new one is removed. What `progress` throws, with the
+    /// bytes copied so far, ends it.
     @discardableResult
     static func copy(
-        _ source: String, to target: String, durably: Bool, hashing: Bool = false, progress: (Int64) -> Void = { _ in }
+        _ source: String, to target: String, durably: Bool, hashing: Bool = false,
+        progress: (Int64) throws(HypervisorError) -> Void = { _ throws(HypervisorError) in }
     ) throws(HypervisorError) -> [UInt8]? {
         let input = open(source, O_RDONLY | O_CLOEXEC)
         guard input >= 0 else { throw FileFailure.error("open", source) }
@@ -215,7 +217,8 @@ enum DiskFiles {
     }
 
     private static func pump(
-        _ input: Int32, _ source: String, _ output: Int32, _ target: String, _ hashing: Bool, _ progress: (Int64) -> Void
+        _ input: Int32, _ source: String, _ output: Int32, _ target: String, _ hashing: Bool,
+        _ progress: (Int64) throws(HypervisorError) -> Void
     ) throws(HypervisorError) -> [UInt8]? {
         var sum = SHA256Stream()
         var total: Int64 = 0
@@ -223,7 +226,7 @@ enum DiskFiles {
             if hashing { sum.update(bytes) }
             try writeAll(output, bytes, target)
             total += Int64(bytes.count)
-            progress(total)
+            try progress(total)
         }
         return hashing ? sum.finish() : nil
     }

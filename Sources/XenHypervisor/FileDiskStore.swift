@@ -183,6 +183,7 @@ public final class FileDiskStore: DiskStore {
             let copied = try QcowHeader(untrusted: try DiskFiles.head(of: files.partialDisk, count: QcowHeader.length), path: image.disk)
             guard copied == header else { throw .failed(call: "copy(\(image.disk))", code: 0, detail: "it changed while it was copied") }
             try await Program.run("qemu-img", ["info", "-f", "qcow2", files.partialDisk])
+            guard !Task.isCancelled else { throw .stopped(image.disk) }
             try await publish(files, sums)
             try await makeBlankOverlay(files, size: copied.diskSize)
             logger.notice("image taken in", metadata: ["image": "\(name)", "version": "\(version)", "sha256": "\(checksum)"])
@@ -213,23 +214,31 @@ public final class FileDiskStore: DiskStore {
         let total = ByteCount(rawValue: sizes.0 + sizes.1 + sizes.2)
         if try await space().free < total { throw .outOfDisk(path: settings.images) }
         let (copied, teller) = AsyncStream.makeStream(of: ByteCount.self, bufferingPolicy: .bufferingNewest(1))
-        async let checksums: Result<Checksums, HypervisorError> = imageLane.run { () -> Result<Checksums, HypervisorError> in
-            defer { teller.finish() }
-            do throws(HypervisorError) {
-                let kernel = try DiskFiles.copy(image.kernel, to: files.partialKernel, durably: true, hashing: true)
-                let ramdisk = try DiskFiles.copy(image.ramdisk, to: files.partialRamdisk, durably: true, hashing: true)
-                let before = sizes.1 + sizes.2
-                let sum = try DiskFiles.copy(image.disk, to: files.partialDisk, durably: true, hashing: true) { copied in
-                    teller.yield(ByteCount(rawValue: before + copied))
+        let stop = StopSign()
+        let found = try await withTaskCancellationHandler { () -> Result<Checksums, HypervisorError> in
+            async let checksums: Result<Checksums, HypervisorError> = imageLane.run { () -> Result<Checksums, HypervisorError> in
+                defer { teller.finish() }
+                do throws(HypervisorError) {
+                    func copy(_ source: String, _ target: String, after before: Int64) throws(HypervisorError) -> String {
+                        let sum = try DiskFiles.copy(source, to: target, durably: true, hashing: true) { copied throws(HypervisorError) in
+                            if stop.isAsked { throw .stopped(source) }
+                            teller.yield(ByteCount(rawValue: before + copied))
+                        }
+                        return Hex.text(of: sum ?? [])
+                    }
+                    let kernel = try copy(image.kernel, files.partialKernel, after: 0)
+                    let ramdisk = try copy(image.ramdisk, files.partialRamdisk, after: sizes.1)
+                    let disk = try copy(image.disk, files.partialDisk, after: sizes.1 + sizes.2)
+                    return .success(Checksums(disk: disk, kernel: kernel, ramdisk: ramdisk))
+                } catch {
+                    return .failure(error)
                 }
-                return .success(
-                    Checksums(disk: Hex.text(of: sum ?? []), kernel: Hex.text(of: kernel ?? []), ramdisk: Hex.text(of: ramdisk ?? [])))
-            } catch {
-                return .failure(error)
             }
-        }
-        for await bytes in copied { progress(bytes, total) }
-        let found = try await checksums.get()
+            for await bytes in copied { progress(bytes, total) }
+            return await checksums
+        } onCancel: {
+            stop.ask()
+        }.get()
         if let named = image.diskChecksum, named != found.disk {
             throw .failed(
                 call: "sha256(\(image.disk))", code: 0,
@@ -429,4 +438,11 @@ extension HypervisorError {
             ? .unavailable("libvirt: \(error). Is libvirtd running?")
             : .failed(call: error.call, code: Int(error.code), detail: error.message)
     }
+}
+
+/// Asks work on another thread to end.
+private final class StopSign: Sendable {
+    private let sign = Atomic(false)
+    var isAsked: Bool { sign.load(ordering: .relaxed) }
+    func ask() { sign.store(true, ordering: .relaxed) }
 }

@@ -284,10 +284,12 @@ public final class XenDomainHost: DomainHost {
         try await questions.run { (xen) throws(HypervisorError) in
             try Self.translating { () throws(XenError) in
                 let capacity = try xen.capacity()
+                let control = try xen.domain(.control)
                 return HostCapacity(
                     totalMemory: .kibibytes(Int64(capacity.totalMemoryKiB)), freeMemory: .kibibytes(Int64(capacity.freeMemoryKiB)),
-                    controlMemory: .kibibytes(Int64(try xen.domain(.control).memoryKiB)), processors: capacity.processors,
-                    mark: "Xen \(capacity.version), Linux \(Self.kernelRelease)")
+                    controlMemory: .kibibytes(Int64(control.memoryKiB)), processors: capacity.processors,
+                    mark: "Xen \(capacity.version), Linux \(Self.kernelRelease)",
+                    controlWorked: .nanoseconds(Int64(clamping: control.workedNanoseconds)))
             }
         }
     }

@@ -57,6 +57,8 @@ enum CommandFailure: Error, CustomStringConvertible {
     /// A session would end and nobody could be asked.
     case unconfirmed(what: String)
     case declined
+    /// It was interrupted, and what it had begun was undone.
+    case cancelled(what: String)
     case noSuchFolder(String)
 
     var exitStatus: Int32 {
@@ -67,6 +69,7 @@ enum CommandFailure: Error, CustomStringConvertible {
         case .refused(let problem) where problem.status == 503 || problem.status == 429: EX_TEMPFAIL
         case .refused(let problem) where problem.status >= 500: EX_SOFTWARE
         case .refused, .unconfirmed, .declined, .noSuchFolder: 1
+        case .cancelled: 128 + SIGINT
         case .unreadable: EX_SOFTWARE
         case .noAnswer: EX_TEMPFAIL
         }
@@ -88,6 +91,8 @@ enum CommandFailure: Error, CustomStringConvertible {
             "\(what), and nobody can be asked here. Add --yes to do it all the same."
         case .declined:
             "Nothing was changed."
+        case .cancelled(let what):
+            "\(what) was cancelled; nothing of it is left."
         case .noSuchFolder(let folder):
             "there is no folder '\(folder)'. Name the folder that holds the image."
         }

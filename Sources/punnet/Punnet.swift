@@ -18,9 +18,11 @@ struct Punnet: AsyncParsableCommand {
               70  punnetd or its answer failed
               75  not now: try again later
               77  not permitted
+              130 interrupted, and what was begun is undone
             """,
         subcommands: [
             FirstStart.self, Status.self, ImageCommand.self, LabCommand.self, DesktopCommand.self, SeatCommand.self, SessionCommand.self,
             CertificateCommand.self,
+            OperationCommand.self, Journal.self, Events.self, Completions.self,
         ])
 }

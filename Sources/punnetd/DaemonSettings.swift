@@ -90,6 +90,33 @@ struct DaemonSettings: Sendable, Equatable {
             }
         }
 
+        /// What it decides.
+        var meaning: String {
+            switch self {
+            case .hypervisor: "what runs the desktops: this machine's Xen, or a simulated server on which none is real"
+            case .data: "the folder of the database, the images and the desktops"
+            case .runtime: "the folder of the sockets"
+            case .panel: "the folder of the panel's files"
+            case .shippedImage: "the folder of the image that the first start of the panel takes in, if it is there"
+            case .httpsAddress: "the address on which seats, browsers and programs are served"
+            case .httpsPort: "the port of that address"
+            case .relayPort: "the port that seats are told to reach the relay at, which listens where its own options say"
+            case .adminGroup: "the group whose members may administer by punnet, beside root"
+            case .networkMode: "whether libvirt makes the desktops' network, or an administrator's own bridge and dnsmasq are used"
+            case .bridge: "the bridge of the desktops' network"
+            case .subnet: "the addresses of the desktops' network, of which the first is the appliance's"
+            case .internet: "whether desktops reach the internet"
+            case .reservationsFile: "with network.mode bridge: the file of reservations that dnsmasq reads"
+            case .dnsmasqPIDFile: "with network.mode bridge: the file with dnsmasq's process number"
+            case .atOnce: "how many desktops are made at once"
+            case .simulatedMemory: "the memory of the simulated server"
+            case .simulatedProcessors: "the processors of the simulated server"
+            case .simulatedDisk: "the disk of the simulated server"
+            case .simulatedSpeed: "the speed of the simulated server"
+            case .logLevel: "the least important messages that are logged"
+            }
+        }
+
         /// What a value may be, for the refusal of one that is not.
         func range(on server: ServerKind) -> String {
             switch self {

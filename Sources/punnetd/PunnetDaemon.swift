@@ -31,7 +31,16 @@ struct PunnetDaemon: AsyncParsableCommand {
     @Flag(name: .long, help: "Checks the settings and ends.")
     var check = false
 
+    @Flag(name: .long, help: "Prints every setting, its default, what it may be and what it decides, with tabs between, and ends.")
+    var settings = false
+
     mutating func run() async throws {
+        guard !settings else {
+            for key in DaemonSettings.Key.allCases {
+                print([key.rawValue, key.defaultValue(on: .xen), key.range(on: .xen), key.meaning].joined(separator: "\t"))
+            }
+            return
+        }
         let settings: DaemonSettings
         do {
             settings = try await DaemonSettings.read(

@@ -111,7 +111,8 @@ final class History {
             begin { await $0.broker.linkOpened(LinkID(rawValue: link), session: session.id.rawValue) }
         case .closeLink(let number, let link):
             guard let session = pick(number, watch.openSessions()) else { return }
-            begin { await $0.broker.linkClosed(LinkID(rawValue: link), session: session.id.rawValue, cause: .seatClosed) }
+            let carried = LinkBytes(fromSeat: 1, toSeat: 1)
+            begin { await $0.broker.linkClosed(LinkID(rawValue: link), session: session.id.rawValue, cause: .seatClosed, carried: carried) }
         case .knock(let number, let isFromElsewhere): knock(allSeats[number % allSeats.count], isFromElsewhere: isFromElsewhere)
         case .comes(let number, let taking): comes(allSeats[number % allSeats.count], taking)
         case .leaves(let number): streams.removeValue(forKey: allSeats[number % allSeats.count])?.cancel()

@@ -79,7 +79,8 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
                 connected: false))
         try expectRoundTrip(
             OperationMessage(
-                id: "x", kind: "image-add", state: .failed, revision: 3, progress: .init(done: 1, total: 2),
+                id: "x", kind: "image-add", subject: "/images/x", began: Moment(seconds: 5), state: .failed, revision: 3,
+                progress: .init(done: 1, total: 2),
                 problem: Problem(kind: "k", title: "t", status: 500, detail: "d")))
     }
 

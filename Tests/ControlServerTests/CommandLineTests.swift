@@ -202,6 +202,23 @@ import Testing
         }
     }
 
+    @Test func slowWorkIsListedAndWhatIsOverIsNotCancelled() async throws {
+        try await TestServer.run { server in
+            #expect(try await server.punnet("operation", "list").output == "No operations since punnetd was started.\n")
+            #expect(try await server.punnet("image", "add", server.folder).status == 1)
+            let list = try await server.punnet("operation", "list", "--state", "failed", "--json")
+            let failed = try #require(try JSONDecoder().decode([OperationMessage].self, from: Data(list.output.utf8)).first)
+            #expect(failed.subject == server.folder && failed.kind == "image-add")
+            let table = try await server.punnet("operation", "list").output
+            #expect(table.contains(failed.id) && table.contains("image.json"), "\(table)")
+            let refused = try await server.punnet("operation", "cancel", failed.id)
+            #expect(refused.status == 1 && refused.errors.contains("nothing is left to cancel"), "\(refused)")
+            #expect(try await server.punnet("operation", "watch", failed.id).errors.contains("image.json"))
+            let unknown = try await server.punnet("operation", "cancel", "none")
+            #expect(unknown.status == 1 && unknown.errors.contains("no operation 'none'"))
+        }
+    }
+
     @Test func desktopsAndSessionsAreListed() async throws {
         try await TestServer.run { server in
             let shown = try await eventually {

@@ -59,6 +59,36 @@ import Testing
         await operations.ended()
     }
 
+    @Test func cancelledWorkEndsAndIsCancelledAndNothingElseIs() async throws {
+        let begun = try operations.begin("image-add", of: "/images/x") { _ in
+            try await Task.sleep(for: .seconds(3600))
+            return image
+        }
+        #expect(operations.cancel(begun.id)?.state == .running)
+        let over = try #require(await operations.operation(begun.id, after: begun.revision, wait: .seconds(3600)))
+        #expect(over.state == .cancelled && over.problem == nil && over.subject == "/images/x")
+        #expect(operations.cancel(begun.id) == over)
+        #expect(operations.cancel("none") == nil)
+        #expect(operations.unfinished(kind: "image-add").isEmpty)
+        let done = try operations.begin("image-add") { _ in image }
+        await operations.ended()
+        #expect(operations.cancel(done.id)?.state == .done)
+        #expect(operations.all().map(\.id) == [done.id, begun.id])
+    }
+
+    @Test func workThatCameToItsEndBeforeItCouldBeCancelledIsDone() async throws {
+        let (gate, opener) = AsyncStream<Void>.makeStream()
+        let begun = try operations.begin("image-add") { _ in
+            // What cannot be undone any more goes on to its end.
+            await Task { for await _ in gate { break } }.value
+            return image
+        }
+        _ = operations.cancel(begun.id)
+        opener.finish()
+        await operations.ended()
+        #expect(await operations.operation(begun.id)?.state == .done)
+    }
+
     @Test func stoppingCancelsTheWorkAndAnswersThoseWhoWait() async throws {
         let begun = try operations.begin("image-add") { _ in
             try await Task.sleep(for: .seconds(3600))

@@ -251,6 +251,19 @@ public enum DiskContract {
             try await refuses(given, "raw", 1, rig)
             _ = try await takeIn(rig, "raw")
         },
+        Check("a taking in that is cancelled leaves nothing, or is whole, and the version can be taken in again") { rig in
+            let given = try await rig.given()
+            for _ in 0..<3 {
+                let taking = Task { try await rig.disks.takeIn(given, as: "stopped", version: 1) { _, _ in } }
+                taking.cancel()
+                if let stored = try? await taking.value {
+                    _ = try await rig.disks.layOverlay(of: stored.blankOverlay, for: name(1, 1))
+                    try await rig.disks.removeOverlay(name(1, 1))
+                    try await rig.disks.removeImage("stopped", version: 1)
+                }
+            }
+            _ = try await rig.disks.takeIn(given, as: "stopped", version: 1) { _, _ in }
+        },
         Check("a name that leads elsewhere is refused") { rig in
             let given = try await rig.given()
             for name in ["", "../evil", "a b", "UPPER", String(repeating: "a", count: 65)] { try await refuses(given, name, 1, rig) }

@@ -50,6 +50,6 @@ actor TicketBook: TicketDesk {
     }
 
     func linkOpened(_ link: LinkID, session: Int64) { events.append(.opened(link, session: session)) }
-    func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd) { events.append(.closed(link, session: session, cause)) }
+    func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd, carried: LinkBytes) { events.append(.closed(link, session: session, cause)) }
     func linksAre(_ open: [OpenLink]) { events.append(.links(open)) }
 }

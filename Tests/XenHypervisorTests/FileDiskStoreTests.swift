@@ -155,6 +155,17 @@ struct FileDiskStoreTests {
         #expect(try await store.overlays() == [overlay])
     }
 
+    @Test func aTakingInThatIsCancelledStopsAndLeavesNothing() async throws {
+        let given = try await files()
+        // Sparse: it would take seconds to be copied.
+        #expect(truncate(given.disk, 4 << 30) == 0)
+        let store = store
+        let taking = Task { try await store.takeIn(given, as: "debian", version: 1) { _, _ in withUnsafeCurrentTask { $0?.cancel() } } }
+        let error = try await #require(throws: HypervisorError.self) { try await taking.value }
+        if case .stopped = error {} else { Issue.record("\(error)") }
+        #expect(try scratch.files(in: "images").isEmpty)
+    }
+
     @Test func theChecksumsBesideAnImageAreAsSha256sumReadsThem() async throws {
         _ = try await store.takeIn(try await files(), as: "debian", version: 1) { _, _ in }
         let said = try await Program.run("sh", ["-c", "cd '\(scratch.path)/images' && sha256sum --strict -c debian-1.sha256"])

@@ -28,7 +28,7 @@ extension PanelRoutes {
 
     /// Begins to take an image in; open pages follow it.
     func takeIn(_ folder: String) throws(BrokerError) {
-        _ = try operations.begin("image-add") { [administration] progress in
+        _ = try operations.begin("image-add", of: folder) { [administration] progress in
             ImageMessage(try await administration.addImage(folder: folder, progress: progress))
         }
     }

@@ -135,7 +135,7 @@ private actor OpenDoor: TicketDesk {
     }
 
     func linkOpened(_ link: LinkID, session: Int64) {}
-    func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd) {}
+    func linkClosed(_ link: LinkID, session: Int64, cause: LinkEnd, carried: LinkBytes) {}
     func linksAre(_ open: [OpenLink]) { isThere = true }
 
     func relayIsThere() async throws {

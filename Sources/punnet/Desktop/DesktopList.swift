@@ -7,9 +7,12 @@ struct DesktopList: ControlCommand {
     @Option(help: ArgumentHelp("Only this lab's.", valueName: "name"))
     var lab: String?
 
+    @Option(help: "Only those that are so: empty, preparing, ready, leased, retiring or quarantined.")
+    var state: String?
+
     @OptionGroup var connection: ConnectionOptions
 
     func perform(_ client: ControlClient) async throws {
-        try show(try await client.get("desktops", query: [("lab", lab)])) { DesktopCommand.table($0) }
+        try show(try await client.list("desktops", query: [("lab", lab), ("state", state)])) { DesktopCommand.table($0) }
     }
 }

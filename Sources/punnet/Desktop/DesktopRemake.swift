@@ -16,7 +16,7 @@ struct DesktopRemake: ControlCommand {
 
     func perform(_ client: ControlClient) async throws {
         if !yes {
-            let desktops: [DesktopMessage] = try await client.get("desktops")
+            let desktops: [DesktopMessage] = try await client.list("desktops")
             if let desktop = desktops.first(where: { $0.name == name }), desktop.state == "leased" {
                 let session = desktop.session.map { "session \($0)" } ?? "its session"
                 try Terminal.confirm("Desktop \(name) is in use: \(session) ends and what is on it is erased", yes: yes, harmless: false)

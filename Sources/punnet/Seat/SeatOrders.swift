@@ -16,7 +16,7 @@ struct SeatsOption: ParsableArguments {
     /// Sends the order to each. All are tried; the first that failed is told at the end.
     func order(_ order: SeatOrderRequest, _ client: ControlClient, _ report: (String) -> Void) async throws {
         var failure: (any Error)?
-        let present: [SeatListMessage] = all ? try await client.get("seats") : []
+        let present: [SeatListMessage] = all ? try await client.list("seats") : []
         for name in all ? present.filter(\.present).map(\.name) : names {
             do {
                 try await client.tell("seats/\(ControlClient.part(name))/order", order)

@@ -16,7 +16,7 @@ struct SeatRemove: ControlCommand {
 
     func perform(_ client: ControlClient) async throws {
         if !yes {
-            let seats: [SeatListMessage] = try await client.get("seats")
+            let seats: [SeatListMessage] = try await client.list("seats")
             if let desktop = seats.first(where: { $0.name == name })?.desktop {
                 try Terminal.confirm("Seat \(name) has desktop \(desktop): its session ends", yes: yes, harmless: false)
             }
