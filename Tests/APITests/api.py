@@ -1,9 +1,11 @@
 """The interface held to its description by Schemathesis. Started by Tests/APITests/run."""
 
 import argparse
+import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -172,9 +174,24 @@ def a_program_cancels_what_it_began_and_begins_it_once_under_one_key():
     shutil.rmtree(large)
 
 
+def stranger():
+    """A seat that asks to join until somebody has decided about it; gives its PIN."""
+    drawn = secrets.token_hex(32)
+    commitment = hashlib.sha256(drawn.encode()).hexdigest()
+    asked = requests.post(f"{site}/api/v1/join", json={"commitment": commitment, "model": "Pi", "version": "1"}, verify=False)
+    assert asked.status_code == 201, asked.text
+
+    def wait():
+        while requests.post(f"{site}/api/v1/join/decision", json={"drawn": drawn}, verify=False, timeout=60).status_code == 202:
+            pass
+
+    threading.Thread(target=wait, daemon=True).start()
+    return asked.json()["pin"]
+
+
 report = f"{given.room}/junit.xml"
 known = {"labs": ["room", "other"], "seats": ["pi-1", "pi-2"], "desktops": ["room-1", "room-2"], "sessions": [session], "operations": [operation],
-         "images": ["simulated-desktop-1", "simulated-desktop"], "folders": [f"{given.room}/image"]}
+         "joins": [stranger() for _ in range(3)], "images": ["simulated-desktop-1", "simulated-desktop"], "folders": [f"{given.room}/image"]}
 checks = ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance", "response_schema_conformance"]
 run = subprocess.run(
     [sys.executable, "-m", "schemathesis.cli", "run", f"{site}/api/v1/openapi.json", "--tls-verify", "false", "--header", f"Authorization: Bearer {bearer}",
