@@ -35,7 +35,7 @@ const live = {
     this.wanted = true;
     if (this.running) return;
     this.running = true;
-    setTimeout(() => this.fetch(), Math.max(0, this.last + 200 - Date.now()));
+    setTimeout(() => this.fetch(), Math.max(0, this.last + 50 - Date.now()));
   },
 
   async fetch() {
