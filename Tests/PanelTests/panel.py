@@ -674,9 +674,14 @@ def a_room_of_two_hundred_desktops_and_sixty_seats_is_followed():
         figure("from the answer to a claim until that page shows it", f"{sorted(times)[5]:.0f} ms, the middle of ten")
 
         def held():
-            shown.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
-            metrics = shown.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
-            return {m["name"]: m["value"] for m in metrics if m["name"] in ("Nodes", "JSEventListeners", "JSHeapUsedSize")}
+            """What the page holds between two of its fetches, each of which holds a second page for a moment: the least of ten looks."""
+            looks = []
+            for _ in range(10):
+                shown.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+                metrics = shown.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+                looks.append({m["name"]: m["value"] for m in metrics if m["name"] in ("Nodes", "JSEventListeners", "JSHeapUsedSize")})
+                time.sleep(0.13)
+            return {name: min(look[name] for look in looks) for name in looks[0]}
 
         shown.driver.execute_cdp_cmd("Performance.enable", {})
         first, began = held(), sessions_so_far()
