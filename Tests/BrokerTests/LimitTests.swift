@@ -75,6 +75,34 @@ struct LimitTests {
         #expect(history.room.sessions[session] == nil)
     }
 
+    @Test func whoGetsMoreTimeAfterAWarningIsWarnedAnew() async throws {
+        var (history, _, session) = try await begun()
+        pass(540, &history)
+        var changed = lab
+        changed.longest = .seconds(1200)
+        history.take(.labChanged(changed))
+        pass(599, &history)
+        #expect(warnings(history) == [.seconds(60)])
+        pass(1, &history)
+        #expect(warnings(history) == [.seconds(60), .seconds(60)])
+        pass(60, &history)
+        #expect(history.room.sessions[session] == nil)
+    }
+
+    @Test func aWarningComesAtHalfOfTheTimeAtTheEarliest() async throws {
+        var (history, _, session) = try await begun()
+        var changed = lab
+        changed.longest = .seconds(120)
+        changed.warning = .seconds(300)
+        history.take(.labChanged(changed))
+        pass(59, &history)
+        #expect(warnings(history).isEmpty)
+        pass(1, &history)
+        #expect(warnings(history) == [.seconds(60)])
+        pass(60, &history)
+        #expect(history.room.sessions[session] == nil)
+    }
+
     @Test func withoutALimitNothingEnds() async throws {
         var (history, _, session) = try await begun()
         pass(550, &history)
