@@ -275,8 +275,7 @@ import Testing
             #expect(try await image() == "debian-desktop-1")
 
             // What was begun of it goes first.
-            let end = ContinuousClock.now + .seconds(60)
-            while try await browser.post("/images/debian-desktop-2/delete").status != 303, .now < end { try await Task.sleep(for: .milliseconds(50)) }
+            #expect(try await eventually(within: .seconds(60)) { try await browser.post("/images/debian-desktop-2/delete").status == 303 })
             #expect(try await server.room.administration.images().map(\.version.name) == ["debian-desktop-1"])
             #expect(try await browser.get("/images/debian-desktop-2").status == 404)
             let actions = try await server.room.people.journal(before: nil, limit: 100).map(\.action)
