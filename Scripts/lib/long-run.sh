@@ -6,16 +6,18 @@
 #   long_run_end       ends what they left, however they ended
 
 declare -A long_run_skips=(
-    [sudden-ends]='/(Setbacks|Standing)/'
+    [room]='/(Setbacks|Standing|Survival)/'
+    [sudden-ends]='/(Filling|Product|Sessions|Setbacks|Standing|Strangers|Work)/'
     [bad-days]='/(Filling|Product|Sessions|Standing|Strangers|Survival|Work)/'
     [standing]='/(Filling|Product|Sessions|Setbacks|Strangers|Survival|Work)/'
 )
 declare -A long_run_names=(
-    [sudden-ends]='The room, its sudden ends and the contract'
+    [room]='The room, and the contract asked of real Xen'
+    [sudden-ends]='Sudden ends'
     [bad-days]='Bad days'
     [standing]='Two hours without a pupil'
 )
-long_run_parts=(standing sudden-ends bad-days)
+long_run_parts=(standing sudden-ends bad-days room)
 # The processes of the parts that were begun, by their names.
 declare -A long_run_pids=()
 

@@ -6,7 +6,7 @@ import Foundation
 extension Broker {
     func roomReport() async throws(BrokerError) -> RoomReport {
         guard isServing else { throw .unavailable }
-        let capacity = room.capacity
+        let capacity = room.lastCapacity
         let memory = capacity.map {
             RoomReport.Memory(total: $0.total, forDesktops: $0.memory, promised: room.promised.memory)
         }

@@ -54,6 +54,7 @@ extension Room {
         guard measuring?.number == number else { return }
         measuring = nil
         unmeasured = cause
+        lastCapacity = nil
         refillAt = now + settings.refillPause
         effects.append(.notice("the server's capacity is unknown; no desktop is begun", ["cause": cause]))
     }
@@ -112,7 +113,7 @@ extension Room {
 
     /// How many desktops of the profile and image the server holds beside what other labs are to have, and what ends first.
     func holds(of profile: Profile, _ image: ImageVersion, inPlaceOf lab: LabID?) -> (desktops: Int, limit: Limit)? {
-        guard let capacity else { return nil }
+        guard let capacity = lastCapacity else { return nil }
         var memory = capacity.memory
         var control = capacity.controlMemory
         var disk = capacity.disk
@@ -147,7 +148,7 @@ extension Room {
     /// Refuses hardware of one desktop for which the server has no memory beside what all labs are to have.
     func admit(_ wished: Profile, for desktop: Desktop) throws(BrokerError) {
         guard let former = profile(for: desktop), wished.memory > former.memory || wished.vcpus > former.vcpus else { return }
-        guard let capacity else { throw unmeasuredError }
+        guard let capacity = lastCapacity else { throw unmeasuredError }
         let more = Self.memoryNeeded(by: wished) - Self.memoryNeeded(by: former)
         let left = labs.values.reduce(capacity.memory) {
             $0 - Self.memoryNeeded(by: $1.profile) * $1.size - beyond($1.profile, in: $1.id)

@@ -109,7 +109,7 @@ extension Room {
     }
 
     /// Whether it is known what the server has, or known that it cannot be asked now.
-    var hasTriedToMeasure: Bool { capacity != nil || (measuring == nil && refillAt != nil) }
+    var hasTriedToMeasure: Bool { lastCapacity != nil || unmeasured != nil }
 
     /// How many desktops of a lab are in each state.
     func report(of lab: Lab) -> LabReport {

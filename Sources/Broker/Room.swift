@@ -37,8 +37,13 @@ struct Room: Sendable {
     var hostMark = ""
     /// Who waits in a lab, first come first.
     var lines: [LabID: [Waiting]] = [:]
-    /// Nil until it was measured, and while it is being measured anew.
-    var capacity: Capacity?
+    /// What the server has for what is begun next: nil until it was measured, and while it is being measured anew.
+    var capacity: Capacity? {
+        didSet { if let capacity { lastCapacity = capacity } }
+    }
+    /// What the server had when it was last measured, for what is told and what is wished: of that nothing is begun yet. Nil where it could not
+    /// be measured since.
+    var lastCapacity: Capacity?
     /// Why the server could not be measured when it was last asked.
     var unmeasured: String?
     /// The question about the server that is open: its number, and by when it must be answered.
