@@ -376,6 +376,20 @@ struct SizesTests {
         #expect(throws: BrokerError.self) { try history.room.consequences(of: Profile(vcpus: 1, memory: .mebibytes(128)), for: desktop) }
     }
 
+    @Test func theNextWishIsAnsweredWhileTheServerIsBeingMeasuredForTheOneBefore() async throws {
+        var history = try await atRest()
+        let (first, second) = (try history.room.desktop(named: "room1-1"), try history.room.desktop(named: "room1-2"))
+        let own = Profile(vcpus: 1, memory: .mebibytes(512))
+        try await world.store.setOwnProfile(of: first.id, to: own)
+        history.take(.ownProfileChanged(first.id, own))
+        #expect(history.room.capacity == nil && history.room.measuring != nil)
+        #expect(try !history.room.consequences(of: own, for: second).isEmpty)
+        #expect {
+            try history.room.consequences(of: Profile(vcpus: 1, memory: .gibibytes(100)), for: second)
+        } throws: { "\($0)".contains("left beside what its labs are to have") }
+        #expect(history.room.hasTriedToMeasure)
+    }
+
     @Test func whatADesktopHasOfItsOwnIsLessForItsLabAndForOthers() async throws {
         var history = try await atRest()
         let before = try #require(history.room.holds(of: lab.profile, try history.room.image(lab.image), inPlaceOf: lab.id)).desktops
