@@ -55,6 +55,7 @@ public actor Broker: Service {
     private var watchers: [UInt64: AsyncStream<Void>.Continuation] = [:]
     private var conditions: [(id: UInt64, holds: @Sendable (borrowing Room) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
 
+    private let serving: Serving
     private let identities: Identities
     private let readiness: Readiness
 
@@ -75,6 +76,9 @@ public actor Broker: Service {
         self.network = network
         self.logger = logger
         self.clock = clock
+        serving = Serving(pauses: settings.retryPauses, clock: clock, logger: logger) { [host] domain, profile throws(HypervisorError) in
+            try await host.serve(domain, with: profile)
+        }
         room = Room(
             installation: store.installation, settings: settings, addresses: addresses, now: Instant(sinceStart: .zero))
     }
@@ -148,6 +152,7 @@ public actor Broker: Service {
     /// Breaks off what waits. What was decided is still written; domains, links and leases stay.
     private func stop() async {
         phase = .stopped
+        serving.end()
         timer?.task.cancel()
         timer = nil
         await keeper.stop()
@@ -200,8 +205,7 @@ public actor Broker: Service {
             enqueue { [consoles] in await consoles?.drop(name) }
         case .unpause(let session, let domain):
             Task { deliver(await unpause(session, domain)) }
-        case .serve(let domain, let profile):
-            Task { await serve(domain, with: profile) }
+        case .serve(let domain, let profile): serving.give(profile, to: domain)
         case .answer(let claim, let answer):
             claims.removeValue(forKey: claim)?.resume(returning: answer)
         case .tell(let seat, let event):
@@ -323,22 +327,6 @@ public actor Broker: Service {
             return .unpaused(session)
         } catch {
             return .notUnpaused(session, cause: "\(error)")
-        }
-    }
-
-    /// Lets a session's domain come first and have its memory and virtual CPUs, as long as there is one.
-    private func serve(_ domain: DomainUUID, with profile: Profile) async {
-        var pauses = room.settings.retryPauses[...]
-        while phase != .stopped {
-            do {
-                return try await host.serve(domain, with: profile)
-            } catch .noSuchDomain {
-                return
-            } catch {
-                logger.warning("a desktop does not come first yet, or has not all that it is to have", metadata: ["domain": "\(domain)", "cause": "\(error)"])
-            }
-            let pause = pauses.count > 1 ? pauses.removeFirst() : pauses.first ?? .seconds(300)
-            guard (try? await clock.sleep(for: pause)) != nil else { return }
         }
     }
 

@@ -38,6 +38,7 @@ struct Desktops: Sequence, Sendable {
     private(set) var stuck: Set<DesktopID> = []
     private var ready: [LabID: [Ready]] = [:]
     private var busy: [LabID: Int] = [:]
+    private var ownHardware: [LabID: Int] = [:]
 
     var count: Int { byID.count }
     var isEmpty: Bool { byID.isEmpty }
@@ -50,6 +51,9 @@ struct Desktops: Sequence, Sendable {
 
     /// How many desktops of a lab are leased or in quarantine, by hand or not, so that nobody can be given them soon.
     func busy(in lab: LabID) -> Int { busy[lab, default: 0] }
+
+    /// How many desktops of a lab have hardware of their own, those that are busy left out.
+    func withOwnHardware(in lab: LabID) -> Int { ownHardware[lab, default: 0] }
 
     /// How many desktops a lab has.
     func count(in lab: LabID) -> Int { kinds.reduce(0) { $1.key.lab == lab ? $0 + $1.value : $0 } }
@@ -70,33 +74,39 @@ struct Desktops: Sequence, Sendable {
     private mutating func leave(_ desktop: Desktop) {
         let kind = Kind(desktop)
         kinds[kind] = kinds[kind].flatMap { $0 == 1 ? nil : $0 - 1 }
+        count(desktop, -1)
         switch desktop.state {
-        case .empty where desktop.isSetAside: busy[desktop.lab, default: 0] -= 1
+        case .empty where desktop.isSetAside: break
         case .empty: empty.remove(desktop.id)
         case .preparing, .retiring: underWay.remove(desktop.id)
         case .ready:
             let place = place(of: desktop)
             ready[desktop.lab]?.remove(at: place)
-        case .quarantined:
-            stuck.remove(desktop.id)
-            busy[desktop.lab, default: 0] -= 1
-        case .leased: busy[desktop.lab, default: 0] -= 1
+        case .quarantined: stuck.remove(desktop.id)
+        case .leased: break
         }
     }
 
     private mutating func enter(_ desktop: Desktop) {
         kinds[Kind(desktop), default: 0] += 1
+        count(desktop, 1)
         switch desktop.state {
-        case .empty where desktop.isSetAside: busy[desktop.lab, default: 0] += 1
+        case .empty where desktop.isSetAside: break
         case .empty: empty.insert(desktop.id)
         case .preparing, .retiring: underWay.insert(desktop.id)
         case .ready:
             let place = place(of: desktop)
             ready[desktop.lab, default: []].insert(Ready(number: desktop.number, id: desktop.id), at: place)
-        case .quarantined(_, let holding):
-            if holding { stuck.insert(desktop.id) }
-            busy[desktop.lab, default: 0] += 1
-        case .leased: busy[desktop.lab, default: 0] += 1
+        case .quarantined(_, let holding): if holding { stuck.insert(desktop.id) }
+        case .leased: break
+        }
+    }
+
+    private mutating func count(_ desktop: Desktop, _ change: Int) {
+        switch desktop.state {
+        case .empty where desktop.isSetAside, .quarantined, .leased: busy[desktop.lab, default: 0] += change
+        case .empty, .preparing, .retiring, .ready:
+            if desktop.ownProfile != nil { ownHardware[desktop.lab, default: 0] += change }
         }
     }
 

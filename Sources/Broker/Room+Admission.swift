@@ -10,16 +10,17 @@ extension Room {
 
     mutating func measure() {
         guard measuring == nil else { return }
-        measuring = (nextMeasuring, now + settings.measureDeadline)
+        measuring = (nextMeasuring, now + settings.measureDeadline, false)
         effects.append(.measure(nextMeasuring))
         nextMeasuring += 1
     }
 
     /// What comes too late is not what the server has now: it was asked again.
     mutating func takeMeasurement(_ measurement: ServerMeasurement, _ number: UInt64) {
-        guard measuring?.number == number else { return }
+        guard let asked = measuring, asked.number == number else { return }
         measuring = nil
         unmeasured = nil
+        guard !asked.isOutdated else { return measure() }
         let host = measurement.host
         // What is neither dom0's nor a desktop's of ours is somebody else's, and so is what is left of a generation that is over.
         var others = ByteCount.zero
@@ -112,15 +113,18 @@ extension Room {
     }
 
     /// How many desktops of the profile and image the server holds beside what other labs are to have, and what ends first.
-    func holds(of profile: Profile, _ image: ImageVersion, inPlaceOf lab: LabID?) -> (desktops: Int, limit: Limit)? {
+    /// - Parameter size: How many the lab is to have, if that is known: no more of those with hardware of their own are kept.
+    func holds(
+        of profile: Profile, _ image: ImageVersion, inPlaceOf lab: LabID?, size: Int = .max
+    ) -> (desktops: Int, limit: Limit)? {
         guard let capacity = lastCapacity else { return nil }
         var memory = capacity.memory
         var control = capacity.controlMemory
         var disk = capacity.disk
         var places = addresses.places
-        if let lab { memory = memory - beyond(profile, in: lab) }
+        if let lab { memory = memory - beyond(profile, in: lab, size: size) }
         for other in labs.values where other.id != lab {
-            memory = memory - Self.memoryNeeded(by: other.profile) * other.size - beyond(other.profile, in: other.id)
+            memory = memory - Self.memoryNeeded(by: other.profile) * other.size - beyond(other.profile, in: other.id, size: other.size)
             control = control - settings.controlMemoryPerDesktop * other.size
             disk = disk - (images[other.image].map(Self.diskNeeded) ?? .zero) * other.size
             places -= other.size
@@ -137,12 +141,18 @@ extension Room {
         return counts.min { $0.0 < $1.0 }.map { (max(0, Int($0.0)), $0.1) }
     }
 
-    /// What desktops of a lab with hardware of their own need beyond what they would with this profile; less than nothing where that is less.
-    private func beyond(_ profile: Profile, in lab: LabID) -> ByteCount {
-        desktops.kinds.reduce(.zero) { sum, kind in
-            guard kind.key.lab == lab, let own = kind.key.ownProfile else { return sum }
-            return sum + (Self.memoryNeeded(by: own) - Self.memoryNeeded(by: profile)) * kind.value
+    /// What desktops of a lab with hardware of their own need beyond what they would with this profile; less than nothing where that is less. Of
+    /// more than the lab is to have, those count that need the most.
+    private func beyond(_ profile: Profile, in lab: LabID, size: Int) -> ByteCount {
+        let kinds = desktops.kinds.filter { $0.key.lab == lab }.compactMap { kind in
+            kind.key.ownProfile.map { (more: Self.memoryNeeded(by: $0) - Self.memoryNeeded(by: profile), count: kind.value) }
         }
+        var (sum, left) = (ByteCount.zero, size)
+        for kind in kinds.sorted(by: { $0.more > $1.more }) where left > 0 {
+            sum += kind.more * min(left, kind.count)
+            left -= min(left, kind.count)
+        }
+        return sum
     }
 
     /// Refuses hardware of one desktop for which the server has no memory beside what all labs are to have.
@@ -151,7 +161,7 @@ extension Room {
         guard let capacity = lastCapacity else { throw unmeasuredError }
         let more = Self.memoryNeeded(by: wished) - Self.memoryNeeded(by: former)
         let left = labs.values.reduce(capacity.memory) {
-            $0 - Self.memoryNeeded(by: $1.profile) * $1.size - beyond($1.profile, in: $1.id)
+            $0 - Self.memoryNeeded(by: $1.profile) * $1.size - beyond($1.profile, in: $1.id, size: $1.size)
         }
         guard more <= left else {
             throw .invalid(
@@ -170,7 +180,7 @@ extension Room {
         let former = labs[lab.id]
         // What asks for no more than before is always possible.
         guard lab.size > (former?.size ?? 0) || (lab.size > 0 && (lab.profile != former?.profile || lab.image != former?.image)) else { return }
-        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id) else { throw unmeasuredError }
+        guard let holds = holds(of: lab.profile, image, inPlaceOf: lab.id, size: lab.size) else { throw unmeasuredError }
         guard lab.size <= holds.desktops else {
             throw .doesNotFit(asked: lab.size, holds: holds.desktops, profile: lab.profile, limit: holds.limit)
         }

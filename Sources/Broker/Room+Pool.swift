@@ -46,18 +46,24 @@ extension Room {
 
     /// Takes back what a lab has beyond what it is to have now; never a leased desktop, which goes when its session ends. What is being removed
     /// already counts, since it is not made anew while there is a surplus, and so does what could not be removed, which is tried again at its own
-    /// time. First goes what nobody could be given now, last what has hardware of its own or is in
-    /// quarantine by hand.
+    /// time. First goes what nobody could be given now, last what has hardware of its own, which goes only where the lab has more than its size, or is
+    /// in quarantine by hand.
     private mutating func removeSurplus(in lab: Lab) {
         let wanted = wanted(in: lab)
         guard desktops.count(in: lab.id) > wanted else { return }
         let mine = desktops.values.filter { $0.lab == lab.id }.sorted { surplusRank($0) < surplusRank($1) }
         var surplus = mine.count - wanted - mine.count { $0.isOnItsWayOut }
+        var spareReady = spareReady(in: lab)
         for desktop in mine where surplus > 0 {
+            if desktop.ownProfile != nil && mine.count <= lab.size { continue }
             switch desktop.state {
             case .empty, .quarantined(_, holding: false):
                 drop(desktop.id)
-            case .preparing, .ready:
+            case .preparing:
+                retire(desktop.id, [])
+            case .ready:
+                guard spareReady > 0 else { continue }
+                spareReady -= 1
                 retire(desktop.id, [])
             case .leased, .retiring, .quarantined(_, holding: true):
                 continue
@@ -409,6 +415,8 @@ extension Room {
         }
         dropCheckpoints()
         capacity = nil
+        // What was asked before would tell of what is gone as of somebody else's.
+        measuring?.isOutdated = true
         fillAfterRemoval(of: id)
     }
 

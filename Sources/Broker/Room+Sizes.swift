@@ -4,10 +4,21 @@ import DesktopStore
 /// What each lab is to have now: how many desktops, of what hardware, and how many of them are made at once.
 extension Room {
     /// How many desktops a lab is to have now, at most its size: those that nobody can be given soon, and beside them as many as it keeps ready,
-    /// or as are waited for.
+    /// as are waited for, or as have hardware of their own, which would go with them.
     func wanted(in lab: Lab) -> Int {
         guard lab.leastReady > 0 else { return lab.size }
-        return min(lab.size, desktops.busy(in: lab.id) + max(lab.leastReady, lines[lab.id, default: []].count))
+        return min(lab.size, desktops.busy(in: lab.id) + max(wantedReady(in: lab), desktops.withOwnHardware(in: lab.id)))
+    }
+
+    /// How many desktops of a lab that keeps fewer than all ready are to be there for who comes.
+    private func wantedReady(in lab: Lab) -> Int { max(lab.leastReady, lines[lab.id, default: []].count) }
+
+    /// How many ready desktops of a lab may be taken back where it has more desktops than it is to have: while others are on their way, those that
+    /// stand ready are not fewer for it.
+    func spareReady(in lab: Lab) -> Int {
+        let ready = desktops.ready(in: lab.id).count
+        guard lab.leastReady > 0, desktops.count(in: lab.id) <= lab.size else { return ready }
+        return max(0, ready - wantedReady(in: lab))
     }
 
     /// After a desktop of the lab was leased or is waited for: others have to be made where not all of its size stand ready anyway. What the server had

@@ -46,8 +46,8 @@ struct Room: Sendable {
     var lastCapacity: Capacity?
     /// Why the server could not be measured when it was last asked.
     var unmeasured: String?
-    /// The question about the server that is open: its number, and by when it must be answered.
-    var measuring: (number: UInt64, until: Instant)?
+    /// The question about the server that is open: its number, by when it must be answered, and whether what it asks about has changed since.
+    var measuring: (number: UInt64, until: Instant, isOutdated: Bool)?
     var nextMeasuring: UInt64 = 1
     /// When the server is measured and the pools are looked at again: after something failed that no desktop's own next try covers, and while
     /// a desktop does not fit.

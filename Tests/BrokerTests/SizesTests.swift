@@ -361,6 +361,70 @@ struct SizesTests {
         #expect(world.violations.isEmpty, "\(world.violations)")
     }
 
+    @Test func whereFewerStandReadyHardwareOfItsOwnIsKeptAndNoReadyOneGoesForIt() async throws {
+        var history = try await atRest()
+        for name in ["room1-1", "room1-2"] { try await give(try history.room.desktop(named: name).id, own, &history) }
+        var fewer = lab
+        fewer.leastReady = 1
+        try await world.store.updateLab(fewer)
+        history.take(.labChanged(fewer))
+        try await history.settle()
+        #expect(Set(history.room.desktops.values.map(\.name)) == ["room1-1", "room1-2"])
+        #expect(history.room.desktops.values.allSatisfy { $0.ownProfile == own })
+
+        // While somebody works at the one, another stands ready; it stays so until the one is made anew.
+        try await give(try history.room.desktop(named: "room1-2").id, nil, &history)
+        let seat = try await world.addSeats(1, lab: lab)[0]
+        history.take(.seatChanged(seat, RoomSeat(name: "seat", lab: lab.id, isPresent: true)))
+        let claim = history.claim(seat)
+        try await history.settle()
+        let session = try #require(history.session(from: claim))
+        #expect(history.states().sorted() == ["leased", "ready"])
+        history.take(.end(session, .logOff))
+        while !history.possible.isEmpty {
+            #expect(!history.room.desktops.ready(in: lab.id).isEmpty, "\(history.states())")
+            try await history.doEffect(try #require(history.possible.first))
+        }
+        try await history.settle()
+        #expect(try history.room.desktop(named: "room1-1").ownProfile == own)
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
+    @Test func smallerHardwareOfItsOwnIsNoRoomForMoreThanItsLabIsToHave() async throws {
+        var history = try await atRest { $0.profile.memory = .mebibytes(512) }
+        for desktop in history.room.desktops.values.map(\.id).sorted() {
+            try await give(desktop, Profile(vcpus: 1, memory: .mebibytes(256)), &history)
+        }
+        let image = try history.room.image(lab.image)
+        func others() throws -> Int { try #require(history.room.holds(of: lab.profile, image, inPlaceOf: nil)).desktops }
+        let beside = try others()
+        var smaller = try #require(history.room.labs[lab.id])
+        smaller.size = 1
+        try await world.store.updateLab(smaller)
+        history.take(.labChanged(smaller))
+        // Three of 256 MiB fewer are wanted, though they are still there.
+        #expect(try others() - beside == 3)
+    }
+
+    @Test func whatWasMeasuredBeforeARemovalSaysNothingOfWhatIsThereAfterIt() async throws {
+        var history = try await atRest()
+        let desktop = try history.room.desktop(named: "room1-1").id
+        history.take(.remake(desktop))
+        func question() -> Int? { history.pending.firstIndex { if case .measure = $0 { true } else { false } } }
+        let asked = try #require(question())
+        guard case .measure(let number) = history.pending[asked] else { return }
+        let before = world.measurement()
+        history.pending.remove(at: asked)
+        // The domain is gone before the answer comes.
+        while history.states().contains("retiring") { try await history.doEffect(try #require(history.possible.first)) }
+        history.take(.measured(number, before))
+        #expect(history.room.capacity == nil)
+        #expect(question() != nil, "it is asked anew")
+        try await history.settle()
+        #expect(history.states() == ["ready", "ready", "ready", "ready"])
+        #expect(world.violations.isEmpty, "\(world.violations)")
+    }
+
     @Test func hardwareThatTheServerHasNoMemoryForIsRefusedWithWhatIsLeft() async throws {
         let history = try await atRest()
         let desktop = try history.room.desktop(named: "room1-2")
