@@ -7,9 +7,9 @@
 
 declare -A long_run_skips=(
     [room]='/(Setbacks|Standing|Survival)/'
-    [sudden-ends]='/(Filling|Product|Sessions|Setbacks|Standing|Strangers|Work)/'
-    [bad-days]='/(Filling|Product|Sessions|Standing|Strangers|Survival|Work)/'
-    [standing]='/(Filling|Product|Sessions|Setbacks|Strangers|Survival|Work)/'
+    [sudden-ends]='/(Filling|Product|Sessions|Setbacks|Standing|Strangers|Teacher|Work)/'
+    [bad-days]='/(Filling|Product|Sessions|Standing|Strangers|Survival|Teacher|Work)/'
+    [standing]='/(Filling|Product|Sessions|Setbacks|Strangers|Survival|Teacher|Work)/'
 )
 declare -A long_run_names=(
     [room]='The room, and the contract asked of real Xen'

@@ -111,6 +111,8 @@ const plan = {
       this.move(list, this.dragged, column, row);
       this.dragged = null;
     });
+    // Whoever leaves the page at once has moved the seat all the same.
+    addEventListener("pagehide", () => { for (const seat of list.querySelectorAll("[data-seat]")) if (seat.mustKeep) this.send(seat); });
   },
 
   // Where another seat stands, the two change places.
@@ -132,16 +134,21 @@ const plan = {
     this.keep(list, seat);
   },
 
+  // It goes on though the page is left.
+  send(seat) {
+    return fetch(`/panel/seats/${encodeURIComponent(seat.dataset.seat)}/place`, {
+      method: "POST", credentials: "same-origin", redirect: "manual", keepalive: true,
+      body: new URLSearchParams({ csrf: document.body.dataset.csrf, column: seat.dataset.column, row: seat.dataset.row }),
+    });
+  },
+
   // One request for a seat at a time: the last place is what counts.
   async keep(list, seat) {
     if (seat.isKept) { seat.mustKeep = true; return; }
     seat.isKept = true;
     const said = document.querySelector("[data-arranged]");
     try {
-      const answer = await fetch(`/panel/seats/${encodeURIComponent(seat.dataset.seat)}/place`, {
-        method: "POST", credentials: "same-origin", redirect: "manual",
-        body: new URLSearchParams({ csrf: document.body.dataset.csrf, column: seat.dataset.column, row: seat.dataset.row }),
-      });
+      const answer = await this.send(seat);
       const isDone = answer.type === "opaqueredirect" || answer.ok;
       said.textContent = isDone ? `${seat.dataset.seat}: ${list.dataset.moved}, ${seat.dataset.column}, ${seat.dataset.row}` : list.dataset.failed;
     } catch {
