@@ -73,7 +73,7 @@ extension Pages {
         ]
         fields["operations"] = viewer.isAdministrator ? view.operations.map { progress(of: $0, texts) } : []
         fields["joins"] = known(view.joins == 0 ? nil : ["text": texts("pattern.joins", "\(view.joins)")] as Fields)
-        if viewer.isAdministrator { fields["next"] = known(next(view, seats, texts)) }
+        if viewer.isAdministrator { fields["next"] = known(next(view, report, seats, texts)) }
         if let report {
             fields["lab"] =
                 [
@@ -86,13 +86,16 @@ extension Pages {
         return html("room", "room", for: viewer, fields)
     }
 
-    /// The one next step on the way to a room that works.
-    private func next(_ view: RoomView, _ seats: [SeatReport], _ texts: Texts) -> Fields? {
-        let step: (key: String, href: String)? =
-            if !view.hasImages { view.operations.contains { $0.state == .running } ? nil : ("image", "/images") } else if view.room.labs.isEmpty { ("lab", "/labs/new") } else if seats.isEmpty {
-                ("seat", "/seats/new")
-            } else { nil }
-        return step.map { ["text": texts("next.\($0.key)"), "href": $0.href, "label": texts("next.\($0.key)Label")] }
+    /// The one next step on the way to a room that works; a lab's first seat is added right there.
+    private func next(_ view: RoomView, _ lab: LabReport?, _ seats: [SeatReport], _ texts: Texts) -> Fields? {
+        func step(_ key: String, _ more: Fields) -> Fields {
+            more.merging(["text": texts("next.\(key)"), "label": texts("next.\(key)Label")]) { _, last in last }
+        }
+        func link(_ key: String, _ href: String) -> Fields { step(key, ["link": ["href": href] as Fields, "form": known(nil)]) }
+        guard view.hasImages else { return view.operations.contains { $0.state == .running } ? nil : link("image", "/images") }
+        guard let lab else { return link("lab", "/labs/new") }
+        guard seats.isEmpty else { return nil }
+        return step("seat", ["link": known(nil), "form": ["lab": lab.lab.name] as Fields])
     }
 
     private func bar(_ desktops: [String: Int]) -> Fields {
