@@ -60,7 +60,7 @@ let package = Package(
             ]),
         .target(name: "SystemdNotify"),
         .target(name: "Relay", dependencies: ["Identity"] + nio + [logging, lifecycle]),
-        .target(name: "ControlAPI", dependencies: []),
+        .target(name: "ControlAPI", dependencies: ["DesktopModel"]),
         .target(
             name: "ControlPanel",
             dependencies: ["Broker", "ControlAPI", "DesktopModel", "DesktopStore", "Identity", .product(name: "Mustache", package: "swift-mustache")], exclude: ["Files"]),
@@ -124,7 +124,7 @@ let package = Package(
                 "ControlServer", "ControlAPI", "ControlPanel", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging,
                 lifecycle,
             ]),
-        .testTarget(name: "ControlPanelTests", dependencies: ["ControlPanel", "Broker", "DesktopModel", "DesktopStore"]),
+        .testTarget(name: "ControlPanelTests", dependencies: ["ControlPanel", "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

@@ -56,7 +56,7 @@ public final class Administration: Sendable {
     ) async throws(BrokerError) -> ImageReport {
         let folder = try ImageFolder(untrustedPath: untrusted)
         guard await imports.begin(folder.name) else {
-            throw .inUse(kind: "image", name: folder.name, by: "another import of it; wait until it is done")
+            throw .inUse(kind: "image", name: folder.name, by: Refused.byImport())
         }
         let result = await Result { () async throws(BrokerError) in try await self.takeIn(folder, progress) }
         await imports.end(folder.name)
@@ -74,7 +74,7 @@ public final class Administration: Sendable {
             try await disks.removeImage(folder.name, version: version)
             files = try await disks.takeIn(folder.files, as: folder.name, version: version, progress: progress)
         } catch {
-            throw .hypervisor("image '\(folder.name)' was not taken in: \(error)")
+            throw .hypervisor(Refused.imageNotTakenIn(folder.name, Sentence(error)))
         }
         let image = NewImageVersion(
             image: folder.name, version: version, boot: folder.boot, disk: files.disk, kernel: files.kernel, ramdisk: files.ramdisk,
@@ -108,7 +108,7 @@ public final class Administration: Sendable {
             if let sharesIdentity = change.sharesIdentity {
                 guard !image.hasGuest || !sharesIdentity else {
                     throw .invalid(
-                        field: "shared identity", value: name, remedy: "leave it: each of its desktops has an identity of its own, by its package punnet-guest")
+                        field: "shared identity", value: name, remedy: Refused.leaveIdentity())
                 }
                 image.sharesIdentity = sharesIdentity
             }
@@ -130,7 +130,7 @@ public final class Administration: Sendable {
         }
         let notes = lines.joined(separator: "\n")
         guard notes.count <= longestNotes, notes.utf8.count <= 4 * longestNotes else {
-            throw .invalid(field: "notes", value: String(notes.prefix(40)), remedy: "write at most \(longestNotes) characters")
+            throw .invalid(field: "notes", value: String(notes.prefix(40)), remedy: Refused.writeAtMost(longestNotes))
         }
         return notes
     }
@@ -146,7 +146,7 @@ public final class Administration: Sendable {
             await self.broker.deliver(.imageRemoved(image.id))
             do throws(BrokerError) {
                 let isUnused = try await stored { () async throws(StoreError) in try await self.store.isUnused(image.id) }
-                guard isUnused else { throw .inUse(kind: "image", name: image.name, by: "what is being written now; try again in a moment") }
+                guard isUnused else { throw .inUse(kind: "image", name: image.name, by: Refused.byWriting()) }
                 try await self.removeFiles(of: image)
                 try await stored { () async throws(StoreError) in try await self.store.removeImage(image.id) }
             } catch {
@@ -161,7 +161,7 @@ public final class Administration: Sendable {
         do {
             try await broker.disks.removeImage(image.image, version: image.version)
         } catch {
-            throw .hypervisor("the files of image '\(image.name)' were not deleted: \(error)")
+            throw .hypervisor(Refused.filesNotDeleted(image.name, Sentence(error)))
         }
     }
 
@@ -232,10 +232,10 @@ public final class Administration: Sendable {
         let room = await broker.room
         var lab = try room.lab(named: name)
         if let seat = room.seats.values.filter({ $0.lab == lab.id }).map(\.name).min() {
-            throw .inUse(kind: "lab", name: name, by: "seat '\(seat)'; remove or move its seats first")
+            throw .inUse(kind: "lab", name: name, by: Refused.bySeat(seat))
         }
         if let open = room.sessions.values.first(where: { room.desktops[$0.session.desktop]?.lab == lab.id }) {
-            throw .inUse(kind: "lab", name: name, by: "session \(open.session.id); end it first")
+            throw .inUse(kind: "lab", name: name, by: Refused.bySession(open.session.id))
         }
         lab.size = 0
         let emptied = lab
@@ -259,7 +259,7 @@ public final class Administration: Sendable {
 
     /// Gives a desktop hardware of its own, what is nil as it is to have it now; or its lab's again. Tells what that means, one sentence each; where
     /// it is only to be told, nothing changes.
-    public func changeDesktop(_ name: String, _ change: HardwareChange, onlyTell: Bool) async throws(BrokerError) -> [String] {
+    public func changeDesktop(_ name: String, _ change: HardwareChange, onlyTell: Bool) async throws(BrokerError) -> [Sentence] {
         try await inTurn { () async throws(BrokerError) in
             let room = await self.broker.roomOnceMeasured()
             let desktop = try room.desktop(named: name)
@@ -282,7 +282,7 @@ public final class Administration: Sendable {
     public func remakeDesktop(_ name: String) async throws(BrokerError) {
         let desktop = try await broker.room.desktop(named: name)
         guard !desktop.isSetAside else {
-            throw .inUse(kind: "desktop", name: name, by: "an administrator, who has put it in quarantine; 'punnet desktop release \(name)' ends that")
+            throw .inUse(kind: "desktop", name: name, by: Refused.byQuarantine(name))
         }
         await broker.deliver(.remake(desktop.id))
     }

@@ -46,7 +46,7 @@ extension Broker {
         guard isServing else { throw .unavailable }
         let desktop = try room.desktop(named: name)
         let told = room.explanation(of: desktop)
-        var cause: String?
+        var cause: Sentence?
         if case .quarantined(let why, _) = desktop.toldState { cause = why }
         return DesktopExplanation(
             desktop: report(of: desktop), meaning: told.meaning, present: told.present, deadline: told.deadline.map(calendar), next: told.next,
@@ -67,6 +67,6 @@ extension Broker {
     /// A name that is taken, in the broker's words.
     nonisolated func taken(_ error: StoreError, _ kind: String, _ name: String) -> BrokerError {
         if case .taken = error { return .nameTaken(kind: kind, name: name) }
-        return .storage(error.description)
+        return .storage(error.sentence)
     }
 }

@@ -28,7 +28,7 @@ public actor Broker: Service {
     /// Whether seats and administrators are served.
     var isServing: Bool { phase == .serving }
     /// What is wrong with the whole server, by what found it.
-    private(set) var troubles: [String: String] = [:]
+    private(set) var troubles: [String: Sentence] = [:]
 
     private(set) var relayFigures = RelayFigures()
     private var work = ServerWork()
@@ -142,7 +142,7 @@ public actor Broker: Service {
         let deadline = room.settings.measureDeadline
         let timer = Task { [clock] in
             try await clock.sleep(for: deadline)
-            continuation.finish(throwing: BrokerError.hypervisor("\(what) did not come within \(deadline)"))
+            continuation.finish(throwing: BrokerError.hypervisor(Refused.notInTime(what, deadline)))
         }
         defer { timer.cancel() }
         for try await answer in answers { return answer }
@@ -280,8 +280,8 @@ public actor Broker: Service {
             troubles["server"] = nil
             return .measured(number, measurement)
         } catch {
-            troubles["server"] = "\(error)"
-            return .notMeasured(number, cause: "\(error)")
+            troubles["server"] = Sentence(error)
+            return .notMeasured(number, cause: Sentence(error))
         }
     }
 
@@ -304,7 +304,7 @@ public actor Broker: Service {
             isNetworkPrepared = true
             troubles["network"] = nil
         } catch {
-            troubles["network"] = "the desktops' network is not ready: \(error)"
+            troubles["network"] = Cause.noNetwork(Sentence(error))
         }
     }
 
@@ -326,7 +326,7 @@ public actor Broker: Service {
             try await host.unpause(domain)
             return .unpaused(session)
         } catch {
-            return .notUnpaused(session, cause: "\(error)")
+            return .notUnpaused(session, cause: Sentence(error))
         }
     }
 
@@ -351,7 +351,7 @@ public actor Broker: Service {
                 troubles[what] = nil
                 return logger.notice("a stray is cleared away", metadata: ["what": "\(what)"])
             } catch {
-                troubles[what] = "\(what) belongs to no desktop and cannot be cleared away: \(error)"
+                troubles[what] = Cause.stray(what, Sentence(error))
                 logger.warning("a stray cannot be cleared away", metadata: ["what": "\(what)", "cause": "\(error)"])
             }
             let pause = pauses.count > 1 ? pauses.removeFirst() : pauses.first ?? .seconds(300)

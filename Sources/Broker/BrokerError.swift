@@ -1,7 +1,7 @@
 import DesktopModel
 
 /// Why the broker did not do what it was asked.
-public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
+public enum BrokerError: Telling, Hashable, Sendable {
     /// The seat belongs to no lab that can serve it, or its lab keeps no desktops.
     case noDesktops(lab: String)
     case unknownLab(String)
@@ -24,42 +24,43 @@ public enum BrokerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The seat is given no desktop until somebody unblocks it.
     case seatIsBlocked(String)
     /// Something still needs it.
-    case inUse(kind: String, name: String, by: String)
-    case invalid(field: String, value: String, remedy: String)
+    case inUse(kind: String, name: String, by: Sentence)
+    case invalid(field: String, value: String, remedy: Sentence)
     /// It does not fit the server: what was asked for, what would fit, and what of the server ends first.
     case doesNotFit(asked: Int, holds: Int, profile: Profile, limit: Limit)
     /// The lease could not be written to the disk, or the store cannot be read.
-    case storage(String)
+    case storage(Sentence)
     /// Xen, the disks or the network refused.
-    case hypervisor(String)
+    case hypervisor(Sentence)
     /// The broker is ending, or has just begun.
     case unavailable
 
-    public var description: String {
+    public var sentence: Sentence {
         switch self {
-        case .noDesktops(let lab): "lab '\(lab)' keeps no desktops: set its size with 'punnet lab set \(lab) --size N'"
-        case .unknownLab(let name): "there is no lab '\(name)'; 'punnet lab list' shows them"
-        case .unknownImage(let name): "there is no image '\(name)'; 'punnet image list' shows them"
-        case .unknownDesktop(let name): "there is no desktop '\(name)'; 'punnet desktop list' shows them"
-        case .unknownSeat(let name): "there is no seat '\(name)'; 'punnet seat list' shows them"
-        case .unknownPerson(let name): "there is nobody named '\(name)'"
-        case .unknownJoin(.some(let pin)): "no seat asks to join with the PIN '\(pin)'; 'punnet seat requests' shows those that do"
-        case .unknownJoin(nil): "this request to join is over; ask anew"
-        case .tooManyJoins: "too many seats ask to join; try again when some were let in or refused"
-        case .unknownSession(let id): "there is no open session \(id); 'punnet session list' shows them"
-        case .notYourSession(let id): "session \(id) belongs to another seat"
-        case .wordRefused: "the word is wrong, used or expired; 'punnet seat add' gives a new one"
-        case .nameTaken(let kind, let name): "there is already a \(kind) named '\(name)'; choose another name"
-        case .seatIsOff(let name): "seat '\(name)' is off, or cannot be reached; switch it on first"
-        case .seatIsBlocked(let name): "seat '\(name)' is blocked; 'punnet seat set \(name) --unblock' lets it be used again"
-        case .inUse(let kind, let name, let user): "\(kind) '\(name)' is still needed by \(user)"
-        case .invalid(let field, let value, let remedy): "\(field) '\(value)' is not possible: \(remedy)"
+        case .noDesktops(let lab): Refused.noDesktops(lab)
+        case .unknownLab(let name): Refused.unknownLab(name)
+        case .unknownImage(let name): Refused.unknownImage(name)
+        case .unknownDesktop(let name): Refused.unknownDesktop(name)
+        case .unknownSeat(let name): Refused.unknownSeat(name)
+        case .unknownPerson(let name): Refused.unknownPerson(name)
+        case .unknownJoin(.some(let pin)): Refused.unknownJoin(pin)
+        case .unknownJoin(nil): Refused.joinOver()
+        case .tooManyJoins: Refused.tooManyJoins()
+        case .unknownSession(let id): Refused.unknownSession(id)
+        case .notYourSession(let id): Refused.notYourSession(id)
+        case .wordRefused: Refused.wordRefused()
+        case .nameTaken(let kind, let name): Refused.nameTaken(Sentence.said(kind, []), name)
+        case .seatIsOff(let name): Refused.seatIsOff(name)
+        case .seatIsBlocked(let name): Refused.seatIsBlocked(name)
+        case .inUse(let kind, let name, let user): Refused.inUse(Sentence.said(kind, []), name, user)
+        case .invalid(let field, let value, let remedy): Refused.invalid(Sentence.said(field, []), value, remedy)
         case .doesNotFit(let asked, let holds, let profile, let limit):
-            "this server holds \(holds) \(holds == 1 ? "desktop" : "desktops") of this profile; \(asked) \(asked == 1 ? "was" : "were") asked for"
-                + " (\(profile.vcpus) vCPU, \(profile.memory)): \(limit.words)"
-        case .storage(let detail): "the database could not be written or read: \(detail)"
+            Refused.doesNotFit(
+                holds == 1 ? Refused.oneDesktop(holds) : Refused.desktops(holds), asked == 1 ? Refused.wasAsked(asked) : Refused.wereAsked(asked),
+                profile.vcpus, profile.memory, limit.words)
+        case .storage(let detail): Refused.storage(detail)
         case .hypervisor(let detail): detail
-        case .unavailable: "punnetd is starting or stopping; try again in a moment"
+        case .unavailable: Refused.unavailable()
         }
     }
 }

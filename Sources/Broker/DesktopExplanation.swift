@@ -11,20 +11,20 @@ public struct MakingStep: Hashable, Sendable {
 public struct DesktopExplanation: Hashable, Sendable {
     public let desktop: DesktopReport
     /// What its state means.
-    public let meaning: String
+    public let meaning: Sentence
     /// What is being done, or what it waits for.
-    public let present: String?
+    public let present: Sentence?
     /// By when that must be done.
     public let deadline: CalendarSeconds?
-    public let next: String
+    public let next: Sentence
     /// When that begins, where it has a time.
     public let nextAt: CalendarSeconds?
     /// What has been done of its making so far, its removal before that included, and how long each took. Empty where nobody remembers.
     public let done: [MakingStep]
     /// Why it is in quarantine.
-    public let cause: String?
+    public let cause: Sentence?
     /// What went wrong last; nil once a making has succeeded.
     public let failure: Failure?
     /// What an administrator can do, each a sentence with its command.
-    public let remedies: [String]
+    public let remedies: [Sentence]
 }

@@ -31,37 +31,37 @@ struct ImageFolder {
 
     init(untrustedPath path: String) throws(BrokerError) {
         guard path.hasPrefix("/") else {
-            throw .invalid(field: "folder", value: path, remedy: "give an absolute path on the appliance")
+            throw .invalid(field: "folder", value: path, remedy: Refused.giveAbsolutePath())
         }
         let file = path + "/image.json"
         guard let handle = FileHandle(forReadingAtPath: file) else {
-            throw .invalid(field: "folder", value: path, remedy: "it must hold a readable 'image.json'")
+            throw .invalid(field: "folder", value: path, remedy: Refused.mustHoldDescription())
         }
         defer { try? handle.close() }
         let description: Description
         do {
             guard let data = try handle.read(upToCount: Self.longest + 1), data.count <= Self.longest else {
-                throw BrokerError.invalid(field: "image.json", value: file, remedy: "it must be smaller than 64 KiB and not empty")
+                throw BrokerError.invalid(field: "image.json", value: file, remedy: Refused.mustBeSmall())
             }
             description = try JSONDecoder().decode(Description.self, from: data)
         } catch let error as BrokerError {
             throw error
         } catch {
-            throw .invalid(field: "image.json", value: file, remedy: "it is not as Docs/Lab.md describes it: \(Self.complaint(error))")
+            throw .invalid(field: "image.json", value: file, remedy: Refused.notAsDescribed(Self.complaint(error)))
         }
         name = try Name.checked(description.name, of: "image")
         guard let boot = BootMode(rawValue: description.boot) else {
-            throw .invalid(field: "boot", value: description.boot, remedy: "use 'pv' or 'pvh'")
+            throw .invalid(field: "boot", value: description.boot, remedy: Refused.useBoot())
         }
         self.boot = boot
         guard let memory = Self.memory(description.minimumMemory) else {
-            throw .invalid(field: "minimumMemory", value: description.minimumMemory, remedy: "write it as '512MiB' or '1GiB'")
+            throw .invalid(field: "minimumMemory", value: description.minimumMemory, remedy: Refused.writeMemory())
         }
         minimumMemory = memory
         guard description.guest == nil || description.guest == 1 else {
             throw .invalid(
                 field: "guest", value: "\(description.guest ?? 0)",
-                remedy: "write 1 where the image holds the package punnet-guest, and leave it out where it does not")
+                remedy: Refused.writeGuest())
         }
         hasGuest = description.guest == 1
         commandLine = try Self.line(description.commandLine, field: "commandLine", longest: 1024)
@@ -69,7 +69,7 @@ struct ImageFolder {
             user: try Self.line(description.account.user, field: "account.user", longest: 64),
             password: try Self.line(description.account.password, field: "account.password", longest: 128))
         if let sum = description.sha256?.disk, sum.utf8.count != 64 || !sum.allSatisfy(\.isHexDigit) {
-            throw .invalid(field: "sha256.disk", value: String(sum.prefix(80)), remedy: "write 64 hexadecimal digits")
+            throw .invalid(field: "sha256.disk", value: String(sum.prefix(80)), remedy: Refused.writeDigits())
         }
         files = ImageFiles(
             disk: try Self.file(description.disk, in: path), kernel: try Self.file(description.kernel, in: path),
@@ -79,7 +79,7 @@ struct ImageFolder {
     /// A file of the folder itself: its name must not lead elsewhere.
     private static func file(_ untrusted: String, in folder: String) throws(BrokerError) -> String {
         guard !untrusted.isEmpty, !untrusted.contains("/"), untrusted != ".", untrusted != ".." else {
-            throw .invalid(field: "file", value: untrusted, remedy: "name a file of the same folder")
+            throw .invalid(field: "file", value: untrusted, remedy: Refused.nameFile())
         }
         return folder + "/" + untrusted
     }
@@ -88,7 +88,7 @@ struct ImageFolder {
     private static func line(_ untrusted: String, field: String, longest: Int) throws(BrokerError) -> String {
         let isPlain = untrusted.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }
         guard isPlain, !untrusted.isEmpty, untrusted.utf8.count <= longest else {
-            throw .invalid(field: field, value: String(untrusted.prefix(40)), remedy: "use 1 to \(longest) characters on one line")
+            throw .invalid(field: field, value: String(untrusted.prefix(40)), remedy: Refused.useOneLine(longest))
         }
         return untrusted
     }
@@ -101,12 +101,12 @@ struct ImageFolder {
         return nil
     }
 
-    private static func complaint(_ error: any Error) -> String {
+    private static func complaint(_ error: any Error) -> Sentence {
         switch error as? DecodingError {
-        case .keyNotFound(let key, _): "'\(key.stringValue)' is missing"
+        case .keyNotFound(let key, _): Refused.lacksKey(key.stringValue)
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            "'\(context.codingPath.map(\.stringValue).joined(separator: "."))' is of the wrong kind"
-        default: "it is no JSON object"
+            Refused.wrongKind(context.codingPath.map(\.stringValue).joined(separator: "."))
+        default: Refused.notJSON()
         }
     }
 }

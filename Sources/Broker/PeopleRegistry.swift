@@ -75,7 +75,7 @@ public final class PeopleRegistry: Sendable {
             person = try await store.addPerson(name: name, role: .administrator, labs: [], password: kept, first: true)
         } catch {
             if case .conflict = error { throw .wordRefused }
-            throw .storage(error.description)
+            throw .storage(error.sentence)
         }
         code.withLock { $0 = nil }
         showCode(nil)
@@ -139,7 +139,7 @@ public final class PeopleRegistry: Sendable {
             return try await store.addPerson(name: name, role: role, labs: labs, password: kept)
         } catch {
             if case .taken = error { throw .nameTaken(kind: "person", name: name) }
-            throw .storage(error.description)
+            throw .storage(error.sentence)
         }
     }
 
@@ -150,8 +150,8 @@ public final class PeopleRegistry: Sendable {
         do {
             try await store.removePerson(person.id)
         } catch {
-            if case .inUse = error { throw .inUse(kind: "person", name: name, by: "this appliance, which has no other administrator; add one first") }
-            throw .storage(error.description)
+            if case .inUse = error { throw .inUse(kind: "person", name: name, by: Refused.byAppliance()) }
+            throw .storage(error.sentence)
         }
     }
 
@@ -172,7 +172,7 @@ public final class PeopleRegistry: Sendable {
     public func addToken(_ untrustedName: String, for person: Person, mayChange: Bool, lifetime: Duration) async throws(BrokerError) -> Token {
         let name = try Self.checkedName(untrustedName)
         guard lifetime >= .seconds(60), lifetime <= Self.longestToken else {
-            throw .invalid(field: "days", value: "\(lifetime)", remedy: "use 1 to 366 days")
+            throw .invalid(field: "days", value: "\(lifetime)", remedy: Refused.useDays(1, 366))
         }
         let token = Token()
         let ends = CalendarSeconds(Date().timeIntervalSince1970) + lifetime.components.seconds
@@ -219,17 +219,17 @@ public final class PeopleRegistry: Sendable {
     private static func checkedName(_ untrusted: String) throws(BrokerError) -> String {
         let name = untrusted.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         guard (1...40).contains(name.count), name.utf8.count <= 160, name.unicodeScalars.allSatisfy(\.isShown) else {
-            throw .invalid(field: "name", value: String(name.prefix(40)), remedy: "use 1 to 40 letters, digits and spaces")
+            throw .invalid(field: "name", value: String(name.prefix(40)), remedy: Refused.usePersonName())
         }
         return name
     }
 
     private static func check(_ password: String, of name: String) throws(BrokerError) {
         guard password.count >= shortestPassword, password.utf8.count <= 1024 else {
-            throw .invalid(field: "password", value: "…", remedy: "use \(shortestPassword) to 200 characters")
+            throw .invalid(field: "password", value: "…", remedy: Refused.useCharacters(shortestPassword, 200))
         }
         guard password.lowercased() != name.lowercased() else {
-            throw .invalid(field: "password", value: "…", remedy: "use another word than the name")
+            throw .invalid(field: "password", value: "…", remedy: Refused.useOtherThanName())
         }
     }
 
@@ -256,7 +256,7 @@ public final class PeopleRegistry: Sendable {
         do {
             return try result.get()
         } catch {
-            throw .hypervisor("a password could not be hashed: \(error)")
+            throw .hypervisor(Refused.notHashed(Sentence(error)))
         }
     }
 }

@@ -115,7 +115,7 @@ actor PoolKeeper {
         try await host.unpause(domain)
         let found = try? await readiness.await(address, by: clock) { _ in }
         try await host.pause(domain)
-        if let found, found != fingerprint { return .failed(cause: "RDP answered at \(address) with another certificate than when it was made") }
+        if let found, found != fingerprint { return .failed(cause: Cause.otherCertificate(address)) }
         return .done(.aired)
     }
 
@@ -137,7 +137,7 @@ actor PoolKeeper {
 
     private enum Outcome {
         case done(StepOutcome)
-        case failed(cause: String, isSpoilt: Bool = false)
+        case failed(cause: Sentence, isSpoilt: Bool = false)
         /// By the desktop's removal or the daemon's end, which go on from there.
         case brokenOff
     }

@@ -1,3 +1,4 @@
+import DesktopModel
 import Hypervisor
 import Identity
 
@@ -18,14 +19,14 @@ public struct Readiness: Sendable {
 
     /// Asks until it is answered, and gives the fingerprint. Ends only by that or by cancellation.
     ///
-    /// `tell` is told what is found there instead, in plain words, when it is another than before.
+    /// `tell` is told what is found there instead, when it is another than before.
     /// The kernel's own answer (nobody there, refused) often takes longer than the pause between two tries.
     func await(
-        _ address: IPv4Address, by clock: BrokerClock, telling tell: (String) async -> Void
+        _ address: IPv4Address, by clock: BrokerClock, telling tell: (Sentence) async -> Void
     ) async throws(CancellationError) -> [UInt8] {
-        var told: String?
+        var told: Sentence?
         while true {
-            let finding: String
+            let finding: Sentence
             do { return try await ask(address) } catch { finding = Self.finding(of: error, at: address) }
             if Task.isCancelled { throw CancellationError() }
             if finding != told { await tell(finding) }
@@ -34,18 +35,14 @@ public struct Readiness: Sendable {
         }
     }
 
-    /// What is there instead of RDP, in plain words.
-    static func finding(of error: any Error, at address: IPv4Address) -> String {
-        guard let error = error as? ProbeError else { return "\(error)" }
+    /// What is there instead of RDP.
+    static func finding(of error: any Error, at address: IPv4Address) -> Sentence {
+        guard let error = error as? ProbeError else { return Sentence(error) }
         return switch error {
-        case .unreachable, .timedOut(.connecting, _):
-            "nothing answers at \(address): it does not boot, or has no address (DHCP). Look at its console's last lines and, for the "
-                + "desktops' network, at 'virsh net-list --all'"
-        case .refused:
-            "it is up at \(address), but nothing listens on port \(port): its RDP server does not start"
-        case .timedOut, .closed, .notRDP, .noTLS, .negotiationRefused, .handshakeFailed:
-            "something answers at \(address) port \(port), but not as RDP over TLS: \(error)"
-        case .invalidAddress, .cancelled, .system: "\(error)"
+        case .unreachable, .timedOut(.connecting, _): Cause.nothingThere(address)
+        case .refused: Cause.nothingListens(address, port)
+        case .timedOut, .closed, .notRDP, .noTLS, .negotiationRefused, .handshakeFailed: Cause.notRDP(address, port, error)
+        case .invalidAddress, .cancelled, .system: Sentence(error)
         }
     }
 }

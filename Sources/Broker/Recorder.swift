@@ -71,7 +71,7 @@ actor Recorder {
                 if entry.milestone.isFact {
                     owed.append(entry)
                 } else {
-                    await report(.notRecorded(entry.milestone, cause: error.description))
+                    await report(.notRecorded(entry.milestone, cause: Sentence(error)))
                 }
             }
         }

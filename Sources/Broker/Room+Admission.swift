@@ -48,16 +48,16 @@ extension Room {
 
     mutating func overdueMeasurement() {
         guard let measuring, measuring.until <= now else { return }
-        measurementFailed("the server did not tell what it has within \(settings.measureDeadline.text)", measuring.number)
+        measurementFailed(Cause.slowMeasure(settings.measureDeadline.text), measuring.number)
     }
 
-    mutating func measurementFailed(_ cause: String, _ number: UInt64) {
+    mutating func measurementFailed(_ cause: Sentence, _ number: UInt64) {
         guard measuring?.number == number else { return }
         measuring = nil
         unmeasured = cause
         lastCapacity = nil
         refillAt = now + settings.refillPause
-        effects.append(.notice("the server's capacity is unknown; no desktop is begun", ["cause": cause]))
+        effects.append(.notice("the server's capacity is unknown; no desktop is begun", ["cause": "\(cause)"]))
     }
 
     // MARK: What a desktop needs
@@ -94,20 +94,20 @@ extension Room {
     // MARK: Whether it fits
 
     /// Why one more desktop of the profile and image cannot be promised; nil when it can.
-    func hindrance(to profile: Profile, _ image: ImageVersion, _ making: Making) -> String? {
-        guard let capacity else { return "the server's capacity is not known yet" }
+    func hindrance(to profile: Profile, _ image: ImageVersion, _ making: Making) -> Sentence? {
+        guard let capacity else { return Told.capacityUnknown() }
         let promised = promised
         let needed = Self.memoryNeeded(by: profile)
         if promised.memory + needed > capacity.memory {
-            return "it needs \(needed) of memory; \(max(.zero, capacity.memory - promised.memory)) of \(capacity.memory) are not promised yet"
+            return Told.lacksMemory(needed, max(.zero, capacity.memory - promised.memory), capacity.memory)
         }
         if settings.controlMemoryPerDesktop * (promised.desktops + 1) > capacity.controlMemory {
-            return "dom0 has no memory left for one more desktop's disk process"
+            return Told.lacksControlMemory()
         }
         var disk = Self.diskNeeded(by: image)
         if case .checkpoint = making { disk += Self.diskNeeded(byMemoryOf: profile) }
         if promised.disk + disk > capacity.disk {
-            return "its disk may grow to \(disk); \(max(.zero, capacity.disk - promised.disk)) of \(capacity.disk) are not promised yet"
+            return Told.lacksDisk(disk, max(.zero, capacity.disk - promised.disk), capacity.disk)
         }
         return nil
     }
@@ -166,13 +166,12 @@ extension Room {
         guard more <= left else {
             throw .invalid(
                 field: "memory", value: "\(wished.memory)",
-                remedy: "it takes \(more) more than now, and the server has \(max(.zero, left)) left beside what its labs are to have")
+                remedy: Refused.takesMore(more, max(.zero, left)))
         }
     }
 
     private var unmeasuredError: BrokerError {
-        let cause = unmeasured.map { ": \($0)" } ?? ""
-        return .hypervisor("what the server has is not known, so nothing can be promised\(cause); try again in a moment")
+        .hypervisor(unmeasured.map { Refused.unmeasuredSince($0) } ?? Refused.unmeasured())
     }
 
     /// Refuses a lab for which the server has no room beside the others.
@@ -196,23 +195,23 @@ public enum Limit: Hashable, Sendable {
     case addresses(left: Int)
 
     /// What ends, as a clause.
-    var words: String {
+    var words: Sentence {
         switch self {
-        case .memory(let each, let left): "its memory ends first: each needs \(each), and \(left) are left for them"
-        case .controlMemory(let each, let left): "dom0's memory ends first: each needs \(each) there for its disk, and \(left) are left for them"
-        case .disk(let each, let left): "its disk ends first: each may grow to \(each), and \(left) are left for them"
-        case .addresses(let left): "the desktops' network ends first: it has \(left) addresses left for them"
+        case .memory(let each, let left): Refused.memoryEnds(each, left)
+        case .controlMemory(let each, let left): Refused.controlMemoryEnds(each, left)
+        case .disk(let each, let left): Refused.diskEnds(each, left)
+        case .addresses(let left): Refused.addressesEnd(left)
         }
     }
 
     /// What an administrator can do, for `holds` desktops that fit.
-    public func remedy(holds: Int) -> String {
-        let smaller = holds > 0 ? "Choose a size of at most \(holds)" : "Make other labs smaller"
+    public func remedy(holds: Int) -> Sentence {
+        let smaller = holds > 0 ? Refused.chooseSize(holds) : Refused.makeOthersSmaller()
         return switch self {
-        case .memory: "\(smaller), or less memory for each desktop"
-        case .controlMemory: "\(smaller), or give dom0 more memory (dom0_mem on Xen's command line)"
-        case .disk: "\(smaller), free space on the disk, or use an image with a smaller one"
-        case .addresses: "\(smaller), or set a larger 'network.subnet' in /etc/punnet/punnet.yaml"
+        case .memory: Refused.orLessMemory(smaller)
+        case .controlMemory: Refused.orMoreControlMemory(smaller)
+        case .disk: Refused.orFreeDisk(smaller)
+        case .addresses: Refused.orLargerNetwork(smaller)
         }
     }
 }

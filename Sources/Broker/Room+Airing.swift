@@ -39,11 +39,11 @@ extension Room {
     }
 
     /// It does not answer any more, or could not be parked again.
-    mutating func airingFailed(_ id: DesktopID, cause: String) {
+    mutating func airingFailed(_ id: DesktopID, cause: Sentence) {
         guard let desktop = desktops[id], works[id]?.isAiring == true else { return }
         airingIsOver(id)
         effects.append(
-            .notice("a parked desktop does not answer any more, and is made anew", ["desktop": desktop.name, "cause": cause]))
+            .notice("a parked desktop does not answer any more, and is made anew", ["desktop": desktop.name, "cause": "\(cause)"]))
         switch desktop.state {
         case .ready: retire(id, [])
         case .leased(let session): notHandedOut(session, cause: cause)

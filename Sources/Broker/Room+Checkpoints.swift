@@ -93,9 +93,9 @@ extension Room {
     }
 
     /// A making has failed: what that means for the checkpoint that it was for, or was from. Gives what goes to the disk.
-    mutating func makingFailed(_ id: DesktopID, at step: PreparationStep, _ cause: String, isSpoilt: Bool) -> [StoreChange] {
+    mutating func makingFailed(_ id: DesktopID, at step: PreparationStep, _ cause: Sentence, isSpoilt: Bool) -> [StoreChange] {
         switch works[id]?.making {
-        case .checkpoint(let checkpoint): return fail(checkpoint, "its desktop could not be booted and frozen: \(cause)")
+        case .checkpoint(let checkpoint): return fail(checkpoint, Cause.notFrozen(cause))
         case .restore(let checkpoint):
             if isSpoilt { return fail(checkpoint, cause) }
             // That no disk could be laid is the image's matter, or the server's: it would be no other for a desktop that is booted.
@@ -103,12 +103,12 @@ extension Room {
             restoreFailures[checkpoint, default: 0] += 1
             // What has served before may fail once for other reasons.
             guard checkpoints[checkpoint]?.state == .unproven || restoreFailures[checkpoint, default: 0] >= settings.restoreTries else { return [] }
-            return fail(checkpoint, "a desktop restored from it did not become ready: \(cause)")
+            return fail(checkpoint, Cause.notRestored(cause))
         case .boot, nil: return []
         }
     }
 
-    private mutating func fail(_ id: CheckpointID, _ cause: String) -> [StoreChange] {
+    private mutating func fail(_ id: CheckpointID, _ cause: Sentence) -> [StoreChange] {
         guard var checkpoint = checkpoints[id] else { return [] }
         checkpoint.state = .failed(cause: cause)
         checkpoint.failures += 1
@@ -117,19 +117,19 @@ extension Room {
         checkpointRetryAt[id] = now + settings.checkpointPauses[min(checkpoint.failures, settings.checkpointPauses.count) - 1]
         effects.append(
             .notice("a checkpoint has failed; desktops are booted instead", [
-                "checkpoint": "\(id)", "image": imageName(checkpoint.image), "cause": cause,
+                "checkpoint": "\(id)", "image": imageName(checkpoint.image), "cause": "\(cause)",
             ]))
         return [.checkpointChanged(checkpoint)]
     }
 
     private func imageName(_ id: ImageVersionID) -> String { images[id]?.name ?? "\(id)" }
 
-    /// What is to be said of checkpoints that failed and that a lab would want, in plain words.
-    var failedCheckpoints: [String] {
+    /// What is to be said of checkpoints that failed and that a lab would want.
+    var failedCheckpoints: [Sentence] {
         checkpoints.values.sorted { $0.id < $1.id }.compactMap { checkpoint in
             guard case .failed(let cause) = checkpoint.state, self.checkpoint(of: checkpoint.image, checkpoint.profile)?.id == checkpoint.id
             else { return nil }
-            return "desktops of \(imageName(checkpoint.image)) with \(checkpoint.profile.memory) are booted, not restored, and take longer: \(cause)"
+            return Cause.bootedInstead(imageName(checkpoint.image), checkpoint.profile.memory, cause)
         }
     }
 
@@ -185,7 +185,7 @@ extension Room {
             if case .failed = checkpoint.state {
                 checkpointRetryAt[checkpoint.id] = now + settings.checkpointPauses[0]
             } else if !snapshot.checkpoints.contains(checkpoint.id) {
-                checkpoints[checkpoint.id]?.state = .failed(cause: "its files are gone")
+                checkpoints[checkpoint.id]?.state = .failed(cause: Cause.checkpointGone())
                 record(checkpoints[checkpoint.id].map { [.checkpointChanged($0)] } ?? [], .checkpointGone(checkpoint.id))
             }
         }

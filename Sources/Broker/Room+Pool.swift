@@ -272,14 +272,14 @@ extension Room {
     }
 
     /// The making of a generation, or its removal, has failed at this step; a step that it is no longer at is over, however it ended.
-    mutating func stepFailed(_ id: DesktopID, _ generation: Generation, _ kind: StepKind, cause: String, isSpoilt: Bool = false) {
+    mutating func stepFailed(_ id: DesktopID, _ generation: Generation, _ kind: StepKind, cause: Sentence, isSpoilt: Bool = false) {
         guard let desktop = desktops[id], desktop.generation == generation else { return }
         let failures = (desktop.failure?.count ?? 0) + 1
         switch (desktop.state, kind) {
         case (.preparing(let stands), .making(let step)) where stands == step:
             desktops[id]?.failure = Failure(count: failures, generation: generation, step: step, cause: cause)
             effects.append(
-                .notice("a desktop could not be made", ["desktop": desktop.name, "generation": "\(generation)", "cause": cause]))
+                .notice("a desktop could not be made", ["desktop": desktop.name, "generation": "\(generation)", "cause": "\(cause)"]))
             readConsole(of: id)
             retire(id, makingFailed(id, at: step, cause, isSpoilt: isSpoilt))
             // Others may have waited for it, and for minutes.
@@ -287,7 +287,7 @@ extension Room {
             measure()
         case (.ready, .airing), (.leased, .airing): airingFailed(id, cause: cause)
         case (.retiring, .removal):
-            let cause = "it could not be removed: \(cause)"
+            let cause = Cause.notRemoved(cause)
             if desktop.failure?.generation == generation {
                 // Why its making failed stays the cause of all.
                 desktops[id]?.failure?.count = failures
@@ -301,13 +301,13 @@ extension Room {
         }
     }
 
-    mutating func notReady(_ id: DesktopID, _ generation: Generation, _ finding: String) {
+    mutating func notReady(_ id: DesktopID, _ generation: Generation, _ finding: Sentence) {
         guard preparing(id, generation, at: .readiness) != nil else { return }
         works[id]?.finding = finding
     }
 
     /// Puts what failed into quarantine and sets the next try's time; the pauses grow.
-    private mutating func hold(_ id: DesktopID, cause: String, holding: Bool) {
+    private mutating func hold(_ id: DesktopID, cause: Sentence, holding: Bool) {
         move(id, .quarantine(cause: cause, holding: holding))
         works[id]?.deadline = nil
         works[id]?.resists = holding
@@ -317,7 +317,7 @@ extension Room {
         capacity = nil
         guard let desktop = desktops[id] else { return }
         record([.desktopChanged(desktop)], .held(id))
-        effects.append(.notice("a desktop is in quarantine", ["desktop": desktop.name, "cause": cause]))
+        effects.append(.notice("a desktop is in quarantine", ["desktop": desktop.name, "cause": "\(cause)"]))
     }
 
     mutating func overdueSteps() {
@@ -330,28 +330,24 @@ extension Room {
         }
     }
 
-    private mutating func overdue(_ desktop: Desktop, finding: String?) {
+    private mutating func overdue(_ desktop: Desktop, finding: Sentence?) {
         switch desktop.state {
         case .preparing(let step):
             let limit = settings.deadline(of: step, in: works[desktop.id]?.making).text
             let cause =
                 switch step {
-                case .overlay: "laying its disk took longer than \(limit): the disk that holds it is slow, or does not answer"
-                case .domain: "building its domain took longer than \(limit): Xen or xenstored does not answer, or dom0 is short of time"
-                case .identity:
-                    "its guest did not say within \(limit) that it has taken its identity over: it does not boot, or the image has no working "
-                        + "package punnet-guest. What it wrote to its console last may tell why"
-                case .readiness: "RDP did not answer within \(limit)\(finding.map { ": \($0)" } ?? "")"
-                case .freezing:
-                    "freezing it took longer than \(limit): its guest does not let itself be suspended, or the disk that holds checkpoints is slow"
-                case .parking: "parking it took longer than \(limit): Xen does not answer"
+                case .overlay: Cause.slowDisk(limit)
+                case .domain: Cause.slowDomain(limit)
+                case .identity: Cause.slowIdentity(limit)
+                case .readiness: finding.map { Cause.noAnswerWith(limit, $0) } ?? Cause.noAnswer(limit)
+                case .freezing: Cause.slowFreezing(limit)
+                case .parking: Cause.slowParking(limit)
                 }
             stepFailed(desktop.id, desktop.generation, .making(step), cause: cause)
         case .retiring:
-            let cause = "it is not gone after \(settings.removalDeadline.text): 'xl list' tells whether Xen still holds its domain"
-            stepFailed(desktop.id, desktop.generation, .removal, cause: cause)
+            stepFailed(desktop.id, desktop.generation, .removal, cause: Cause.slowRemoval(settings.removalDeadline.text))
         case .ready:
-            airingFailed(desktop.id, cause: "RDP did not answer within \(settings.airingDeadline.text)")
+            airingFailed(desktop.id, cause: Cause.noAnswer(settings.airingDeadline.text))
         case .empty, .leased, .quarantined:
             return
         }
@@ -464,19 +460,19 @@ extension Room {
         }
     }
 
-    mutating func notRecorded(_ milestone: Milestone, cause: String) {
+    mutating func notRecorded(_ milestone: Milestone, cause: Sentence) {
         switch milestone {
         case .added(let id):
             // It exists nowhere but here; the next filling adds it again, with another number.
             desktops[id] = nil
             works[id] = nil
             refillAt = now + settings.refillPause
-            effects.append(.notice("a desktop could not be written to the database", ["cause": cause]))
+            effects.append(.notice("a desktop could not be written to the database", ["cause": "\(cause)"]))
         case .begun(let id, let generation):
             // A checkpoint that the database does not know is none.
             if case .checkpoint(let checkpoint)? = works[id]?.making { checkpoints[checkpoint] = nil }
-            stepFailed(id, generation, .making(.overlay), cause: "the database could not be written: \(cause)")
-        case .parked(let id, let generation): stepFailed(id, generation, .making(.parking), cause: "the database could not be written: \(cause)")
+            stepFailed(id, generation, .making(.overlay), cause: Cause.databaseFailed(cause))
+        case .parked(let id, let generation): stepFailed(id, generation, .making(.parking), cause: Cause.databaseFailed(cause))
         case .leased(let session): leaseNotRecorded(session, cause: cause)
         case .ticketRenewed(let session, let claim): ticketNotRenewed(session, claim, cause: cause)
         case .retiring, .emptied, .dropped, .held, .consoleKept, .checkpointGone: return
@@ -505,9 +501,9 @@ extension Room {
         guard let desktop = desktop(with: uuid) else { return }
         let deed =
             switch kind {
-            case .shutDown: "it shut itself down"
-            case .crashed: "its guest crashed"
-            case .died: "its domain was ended from outside"
+            case .shutDown: Cause.shutDown()
+            case .crashed: Cause.crashed()
+            case .died: Cause.ended()
             }
         switch desktop.state {
         case .leased(let session):
@@ -517,10 +513,10 @@ extension Room {
                 notHandedOut(session, cause: deed)
             }
         case .ready:
-            effects.append(.notice("a ready desktop ended by itself", ["desktop": desktop.name, "cause": deed]))
+            effects.append(.notice("a ready desktop ended by itself", ["desktop": desktop.name, "cause": "\(deed)"]))
             retire(desktop.id, [])
         case .preparing(let step) where step != .overlay && step != .domain:
-            stepFailed(desktop.id, desktop.generation, .making(step), cause: "\(deed) before it was ready")
+            stepFailed(desktop.id, desktop.generation, .making(step), cause: Cause.beforeReady(deed))
         case .empty, .preparing, .retiring, .quarantined: return
         }
     }

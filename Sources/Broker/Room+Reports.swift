@@ -39,13 +39,13 @@ extension Room {
 
     /// Refuses for an image that something still needs.
     func checkIsUnused(_ image: ImageVersion) throws(BrokerError) {
-        func needed(by user: String) -> BrokerError { .inUse(kind: "image", name: image.name, by: user) }
-        if let lab = labs.values.filter({ $0.image == image.id }).map(\.name).min() { throw needed(by: "lab '\(lab)'; give it another one first") }
+        func needed(by user: Sentence) -> BrokerError { .inUse(kind: "image", name: image.name, by: user) }
+        if let lab = labs.values.filter({ $0.image == image.id }).map(\.name).min() { throw needed(by: Refused.byLab(lab)) }
         if let desktop = desktops.values.filter({ $0.image == image.id && $0.state.holdsResources }).min(by: { $0.id < $1.id }) {
-            if case .leased = desktop.state { throw needed(by: "desktop '\(desktop.name)', until its session ends") }
-            throw needed(by: "desktop '\(desktop.name)', which is being made anew; try again when it is ready")
+            if case .leased = desktop.state { throw needed(by: Refused.byLeasedDesktop(desktop.name)) }
+            throw needed(by: Refused.byDesktop(desktop.name))
         }
-        if checkpoints.values.contains(where: { $0.image == image.id }) { throw needed(by: "its checkpoint, which is being removed; try again in a moment") }
+        if checkpoints.values.contains(where: { $0.image == image.id }) { throw needed(by: Refused.byCheckpoint()) }
     }
 
     /// The versions of images with what uses them, by name and version.
@@ -65,32 +65,32 @@ extension Room {
             guard let own = desktop.ownProfile, own.memory < image.minimumMemory else { continue }
             throw .invalid(
                 field: "image", value: image.image,
-                remedy: "desktop '\(desktop.name)' has \(own.memory) of its own, and it needs \(image.minimumMemory); give it more, or its lab's, first")
+                remedy: Refused.ownMemoryTooSmall(desktop.name, own.memory, image.minimumMemory))
         }
         guard lab.size >= 0 else {
-            throw .invalid(field: "size", value: "\(lab.size)", remedy: "use 0 to \(addresses.places)")
+            throw .invalid(field: "size", value: "\(lab.size)", remedy: Refused.useRange(0, addresses.places))
         }
         guard (0...addresses.places).contains(lab.leastReady) else {
-            throw .invalid(field: "least ready", value: "\(lab.leastReady)", remedy: "use 1 to \(addresses.places), or 0 for all of the lab's size")
+            throw .invalid(field: "least ready", value: "\(lab.leastReady)", remedy: Refused.useRangeOrAll(addresses.places))
         }
         guard (0...64).contains(lab.atOnce) else {
-            throw .invalid(field: "at once", value: "\(lab.atOnce)", remedy: "use 1 to 64, or 0 for as many as the server allows")
+            throw .invalid(field: "at once", value: "\(lab.atOnce)", remedy: Refused.useRangeOrServer(64))
         }
         guard (.zero...(.seconds(86_400))).contains(lab.grace) else {
-            throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: "use 0 seconds to a day")
+            throw .invalid(field: "grace time", value: "\(lab.grace)", remedy: Refused.useUpToADay())
         }
         guard lab.airing == .zero || (.seconds(60)...(.seconds(86_400))).contains(lab.airing) else {
-            throw .invalid(field: "airing interval", value: "\(lab.airing)", remedy: "use a minute to a day, or 0 for never")
+            throw .invalid(field: "airing interval", value: "\(lab.airing)", remedy: Refused.useMinuteToDay())
         }
         let limits = Duration.seconds(60)...(.seconds(7 * 86_400))
         guard lab.longest == .zero || limits.contains(lab.longest) else {
-            throw .invalid(field: "longest session", value: "\(lab.longest)", remedy: "use a minute to a week, or 0 for no limit")
+            throw .invalid(field: "longest session", value: "\(lab.longest)", remedy: Refused.useMinuteToWeek())
         }
         guard lab.idle == .zero || limits.contains(lab.idle) else {
-            throw .invalid(field: "idle time", value: "\(lab.idle)", remedy: "use a minute to a week, or 0 for no limit")
+            throw .invalid(field: "idle time", value: "\(lab.idle)", remedy: Refused.useMinuteToWeek())
         }
         guard (.zero...(.seconds(3600))).contains(lab.warning) else {
-            throw .invalid(field: "warning", value: "\(lab.warning)", remedy: "use 0 seconds to an hour")
+            throw .invalid(field: "warning", value: "\(lab.warning)", remedy: Refused.useUpToAnHour())
         }
         try admit(lab, image)
     }
@@ -98,13 +98,13 @@ extension Room {
     /// Whether desktops of this image can have such hardware.
     func check(_ profile: Profile, _ image: ImageVersion) throws(BrokerError) {
         guard (1...32).contains(profile.vcpus) else {
-            throw .invalid(field: "vCPUs", value: "\(profile.vcpus)", remedy: "use 1 to 32")
+            throw .invalid(field: "vCPUs", value: "\(profile.vcpus)", remedy: Refused.useRange(1, 32))
         }
         guard profile.memory >= image.minimumMemory else {
-            throw .invalid(field: "memory", value: "\(profile.memory)", remedy: "image '\(image.image)' needs at least \(image.minimumMemory)")
+            throw .invalid(field: "memory", value: "\(profile.memory)", remedy: Refused.imageNeeds(image.image, image.minimumMemory))
         }
         guard profile.memory <= .gibibytes(256) else {
-            throw .invalid(field: "memory", value: "\(profile.memory)", remedy: "use at most 256 GiB")
+            throw .invalid(field: "memory", value: "\(profile.memory)", remedy: Refused.useAtMost(ByteCount.gibibytes(256)))
         }
     }
 
@@ -117,4 +117,9 @@ extension Room {
         let counts = desktops.values.filter { $0.lab == lab.id }.reduce(into: [:]) { $0[$1.toldState.word, default: 0] += 1 }
         return LabReport(lab: lab, image: image, desktops: counts, waiting: lines[lab.id, default: []].count)
     }
+}
+
+extension Desktop {
+    /// The state as people are told it: one that was put in quarantine by hand holds nothing and is in quarantine.
+    var toldState: DesktopState { isSetAside && state == .empty ? .quarantined(cause: Told.setAsideInShort(), holding: false) : state }
 }

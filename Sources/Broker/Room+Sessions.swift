@@ -87,7 +87,7 @@ extension Room {
     func vcpusInUse(of desktop: Desktop, _ built: Profile) -> Int { min(built.vcpus, profile(for: desktop)?.vcpus ?? built.vcpus) }
 
     /// Whether the lease is on the disk is not known, so the desktop is tainted.
-    mutating func leaseNotRecorded(_ id: SessionID, cause: String) {
+    mutating func leaseNotRecorded(_ id: SessionID, cause: Sentence) {
         guard let open = sessions[id] else { return }
         for claim in open.claims { refuse(claim, .storage(cause)) }
         sessions[id]?.claims = []
@@ -114,9 +114,9 @@ extension Room {
     }
 
     /// The desktop cannot run: its session ends, and its claims are served anew, with another desktop or a place in the line.
-    mutating func notHandedOut(_ id: SessionID, cause: String) {
+    mutating func notHandedOut(_ id: SessionID, cause: Sentence) {
         guard let open = sessions[id], open.phase != .handedOut else { return }
-        effects.append(.notice("a desktop could not be handed out", ["session": "\(id)", "cause": cause]))
+        effects.append(.notice("a desktop could not be handed out", ["session": "\(id)", "cause": "\(cause)"]))
         sessions[id]?.claims = []
         end(id, because: .handOutFailed)
         for claim in open.claims { take(claim) }
@@ -152,7 +152,7 @@ extension Room {
         effects.append(.answer(claim.id, .success(.desktop(id, resumed: true))))
     }
 
-    mutating func ticketNotRenewed(_ id: SessionID, _ claim: Claim, cause: String) {
+    mutating func ticketNotRenewed(_ id: SessionID, _ claim: Claim, cause: Sentence) {
         // It ended meanwhile, which is why there was nothing to renew.
         guard sessions[id] != nil else { return take(claim) }
         refuse(claim, .storage(cause))
@@ -193,9 +193,9 @@ extension Room {
                 // The disk does not answer. Nobody is kept waiting; the lease itself is settled when the disk does.
                 sessions[id]?.deadline = nil
                 sessions[id]?.claims = []
-                for claim in open.claims { refuse(claim, .storage("it takes longer than \(settings.handOutDeadline)")) }
+                for claim in open.claims { refuse(claim, .storage(Cause.longerThan(settings.handOutDeadline))) }
             case .unpausing:
-                notHandedOut(id, cause: "Xen did not answer within \(settings.handOutDeadline)")
+                notHandedOut(id, cause: Cause.slowHandOut(settings.handOutDeadline))
             }
         }
     }

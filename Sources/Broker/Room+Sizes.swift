@@ -90,26 +90,24 @@ extension Room {
     // MARK: A desktop with hardware of its own
 
     /// What it would mean that a desktop is to have this hardware, one sentence each. Refused where it is not possible.
-    func consequences(of wished: Profile, for desktop: Desktop) throws(BrokerError) -> [String] {
+    func consequences(of wished: Profile, for desktop: Desktop) throws(BrokerError) -> [Sentence] {
         guard let lab = labs[desktop.lab] else { throw .unknownDesktop(desktop.name) }
         let image = try image(lab.image)
         try check(wished, image)
         try admit(wished, for: desktop)
-        guard wished != profile(for: desktop) else { return ["It is so already; nothing changes"] }
-        var told: [String] = []
+        guard wished != profile(for: desktop) else { return [Told.nothingChanges()] }
+        var told: [Sentence] = []
         switch desktop.state {
         case .leased(let session):
-            told.append("Session \(session) goes on; \(desktop.name) has \(wished.text) from its next making on")
+            told.append(Told.sessionGoesOn(session, desktop.name, wished.text))
             if let built = desktop.profile, min(built.vcpus, wished.vcpus) != vcpusInUse(of: desktop, built) {
-                told.append("It uses \(min(built.vcpus, wished.vcpus)) of its \(built.vcpus) vCPUs at once")
+                told.append(Told.usesAtOnce(min(built.vcpus, wished.vcpus), built.vcpus))
             }
-        case .ready, .preparing: told.append("\(desktop.name) is thrown away and made anew with \(wished.text)")
-        case .empty, .retiring, .quarantined: told.append("\(desktop.name) has \(wished.text) from its next making on")
+        case .ready, .preparing: told.append(Told.madeAnewWith(desktop.name, wished.text))
+        case .empty, .retiring, .quarantined: told.append(Told.hasFromNextMaking(desktop.name, wished.text))
         }
         if settings.usesCheckpoints, image.mayBeRestored, checkpoint(of: image.id, wished) == nil {
-            told.append(
-                "No desktop of this image has had that hardware yet: it is booted and frozen first, which takes one boot more, and up to "
-                    + "\(Self.diskNeeded(byMemoryOf: wished)) of disk while that is being done")
+            told.append(Told.bootedFirst(Self.diskNeeded(byMemoryOf: wished)))
         }
         return told
     }
@@ -120,11 +118,6 @@ extension Room {
         capacity = nil
         fill()
     }
-}
-
-extension Profile {
-    /// `2 vCPUs and 1 GiB`.
-    var text: String { "\(vcpus) \(vcpus == 1 ? "vCPU" : "vCPUs") and \(memory)" }
 }
 
 extension Desktop {

@@ -45,7 +45,7 @@ struct Room: Sendable {
     /// be measured since.
     var lastCapacity: Capacity?
     /// Why the server could not be measured when it was last asked.
-    var unmeasured: String?
+    var unmeasured: Sentence?
     /// The question about the server that is open: its number, by when it must be answered, and whether what it asks about has changed since.
     var measuring: (number: UInt64, until: Instant, isOutdated: Bool)?
     var nextMeasuring: UInt64 = 1
@@ -201,7 +201,7 @@ struct Work: Sendable {
     /// When the next try begins.
     var retryAt: Instant?
     /// What was last found where RDP does not answer yet.
-    var finding: String?
+    var finding: Sentence?
     /// Whether it is parked and let run for a moment, and when that was last over.
     var isAiring = false
     var airedAt: Instant?
@@ -237,8 +237,8 @@ enum Hindrance: Error, Hashable, Sendable {
     case othersFirst(Int)
     /// Its checkpoint is made or proven first, by this desktop.
     case checkpointFirst(byDesktop: String?)
-    /// What it needs is not left on the server, in plain words.
-    case doesNotFit(String)
+    /// What it needs is not left on the server; why.
+    case doesNotFit(Sentence)
 }
 
 /// A session from its claim to its end.

@@ -7,18 +7,18 @@ enum RoomEvent: Sendable {
     // At the start, and of the server
     case began(Snapshot)
     case measured(UInt64, ServerMeasurement)
-    case notMeasured(UInt64, cause: String)
+    case notMeasured(UInt64, cause: Sentence)
     // What came of an effect
     case recorded(Milestone)
-    case notRecorded(Milestone, cause: String)
+    case notRecorded(Milestone, cause: Sentence)
     case stepDone(DesktopID, Generation, StepOutcome)
-    /// Why in plain words: what failed, the value, what to do; and whether its checkpoint's own files are to blame.
-    case stepFailed(DesktopID, Generation, StepKind, cause: String, isSpoilt: Bool = false)
-    /// What was found where RDP does not answer yet, in plain words; told when it is another than before.
-    case notReady(DesktopID, Generation, finding: String)
+    /// Why: what failed, the value, what to do; and whether its checkpoint's own files are to blame.
+    case stepFailed(DesktopID, Generation, StepKind, cause: Sentence, isSpoilt: Bool = false)
+    /// What was found where RDP does not answer yet; told when it is another than before.
+    case notReady(DesktopID, Generation, finding: Sentence)
     case consoleRead(DesktopID, Generation, [String])
     case unpaused(SessionID)
-    case notUnpaused(SessionID, cause: String)
+    case notUnpaused(SessionID, cause: Sentence)
     // From Xen
     case domainEnded(DomainUUID, DomainEvent.Kind)
     // From seats and the relay

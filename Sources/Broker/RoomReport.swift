@@ -23,10 +23,10 @@ public struct RoomReport: Hashable, Sendable {
     public let diskTotal: ByteCount?
     public let seatsPresent: Int
     public let seats: Int
-    /// What is wrong with the whole server now, in plain words; empty when nothing is.
-    public let troubles: [String]
+    /// What is wrong with the whole server now; empty when nothing is.
+    public let troubles: [Sentence]
     public init(
-        labs: [LabReport], memory: Memory?, diskFree: ByteCount?, diskTotal: ByteCount?, seatsPresent: Int, seats: Int, troubles: [String]
+        labs: [LabReport], memory: Memory?, diskFree: ByteCount?, diskTotal: ByteCount?, seatsPresent: Int, seats: Int, troubles: [Sentence]
     ) {
         self.labs = labs
         self.memory = memory
@@ -69,10 +69,10 @@ public struct DesktopReport: Hashable, Sendable {
     /// Since when it is in this state, if known.
     public let since: CalendarSeconds?
     /// Why it is not ready and what happens next; nil where the state says it all.
-    public let explanation: String?
+    public let explanation: Sentence?
     public init(
         name: String, lab: String, state: DesktopState, generation: Generation, profile: Profile, hasOwnProfile: Bool, isSetAside: Bool,
-        address: String, since: CalendarSeconds?, explanation: String?
+        address: String, since: CalendarSeconds?, explanation: Sentence?
     ) {
         self.name = name
         self.lab = lab

@@ -47,7 +47,7 @@ public struct SeatHealth: Hashable, Sendable {
         func checked<Number: BinaryInteger>(_ number: Number?, _ field: String, _ range: ClosedRange<Number>) throws(BrokerError) -> Number? {
             guard let number else { return nil }
             guard range.contains(number) else {
-                throw .invalid(field: field, value: "\(number)", remedy: "send \(range.lowerBound) to \(range.upperBound), or nothing where it is not known")
+                throw .invalid(field: field, value: "\(number)", remedy: Refused.sendRange(range.lowerBound, range.upperBound))
             }
             return number
         }

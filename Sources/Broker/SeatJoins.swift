@@ -102,7 +102,7 @@ public actor SeatJoins {
         guard ComparedWords.isDrawn(untrustedCommitment), requests[untrustedCommitment] == nil else {
             throw .invalid(
                 field: "commitment", value: untrustedCommitment.shown(upTo: 64),
-                remedy: "send the SHA-256 of what was drawn for this request, 64 lower-case hexadecimal digits")
+                remedy: Refused.sendCommitment())
         }
         forget()
         guard requests.count < bounds.inAll, requests.values.count(where: { $0.stranger.counted == stranger.counted }) < bounds.perAddress else {
@@ -125,7 +125,7 @@ public actor SeatJoins {
     public func decision(forDrawn untrustedDrawn: String, within limit: Duration) async throws(BrokerError) -> SeatJoinDecision {
         forget()
         guard ComparedWords.isDrawn(untrustedDrawn) else {
-            throw .invalid(field: "drawn", value: untrustedDrawn.shown(upTo: 64), remedy: "send what was drawn, 64 lower-case hexadecimal digits")
+            throw .invalid(field: "drawn", value: untrustedDrawn.shown(upTo: 64), remedy: Refused.sendDrawn())
         }
         let commitment = ComparedWords.commitment(to: untrustedDrawn)
         guard let request = requests[commitment] else { throw .unknownJoin(nil) }

@@ -22,7 +22,7 @@ public enum SeatOrder: Hashable, Sendable {
         let text = words.filter { !$0.isEmpty }.joined(separator: " ")
         guard (1...Self.longestMessage).contains(text.count), text.utf8.count <= 4 * Self.longestMessage else {
             throw .invalid(
-                field: "message", value: String(text.prefix(40)), remedy: "write 1 to \(Self.longestMessage) characters")
+                field: "message", value: String(text.prefix(40)), remedy: Refused.writeCharacters(1, Self.longestMessage))
         }
         self = .message(text)
     }

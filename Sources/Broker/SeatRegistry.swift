@@ -145,7 +145,7 @@ func stored<Value: Sendable>(_ call: () async throws(StoreError) -> Value) async
     do throws(StoreError) {
         return try await call()
     } catch {
-        throw .storage(error.description)
+        throw .storage(error.sentence)
     }
 }
 
@@ -160,7 +160,7 @@ enum Name {
         guard isAllowed, (1...32).contains(untrusted.utf8.count), untrusted.first?.isLetter == true, untrusted.last != "-" else {
             throw .invalid(
                 field: "\(kind) name", value: String(untrusted.prefix(40)),
-                remedy: "use 1 to 32 lower-case letters, digits and hyphens, a letter first")
+                remedy: Refused.useHostName())
         }
         return untrusted
     }

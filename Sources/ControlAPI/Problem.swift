@@ -1,3 +1,5 @@
+import DesktopModel
+
 /// What went wrong, as RFC 9457 says it (`application/problem+json`).
 public struct Problem: Error, Hashable, Sendable, Codable {
     /// The media type of a body that holds a problem.
@@ -10,18 +12,18 @@ public struct Problem: Error, Hashable, Sendable, Codable {
     /// The HTTP status.
     public let status: Int
     /// What failed this time, with the value.
-    public let detail: String
+    public let detail: Sentence
     /// The field of the request that was not possible, where one was.
     public let field: String?
     /// The value that was not possible, as it was sent.
     public let value: String?
     /// What to do, where that is known and the detail does not say it.
-    public let remedy: String?
+    public let remedy: Sentence?
     /// When to try again, in seconds, where waiting helps. Also in the header `Retry-After`.
     public let retryAfterSeconds: Int?
 
     public init(
-        kind: String, title: String, status: Int, detail: String, field: String? = nil, value: String? = nil, remedy: String? = nil,
+        kind: String, title: String, status: Int, detail: Sentence, field: String? = nil, value: String? = nil, remedy: Sentence? = nil,
         retryAfterSeconds: Int? = nil
     ) {
         self.type = Self.typePrefix + kind

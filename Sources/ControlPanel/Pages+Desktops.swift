@@ -43,14 +43,15 @@ extension Pages {
         let fields: Fields = [
             "title": desktop.name, "name": desktop.name, "lab": desktop.lab, "labHref": "/labs/\(desktop.lab)",
             "generation": "\(desktop.generation)", "address": desktop.address, "hardware": hardware(desktop.profile, texts),
-            "isOwn": desktop.hasOwnProfile, "isSetAside": desktop.isSetAside, "meaning": told.meaning, "present": known(told.present), "next": told.next, "cause": known(told.cause),
+            "isOwn": desktop.hasOwnProfile, "isSetAside": desktop.isSetAside, "meaning": texts(told.meaning), "present": known(told.present.map { texts($0) }), "next": texts(told.next),
+            "cause": known(told.cause.map { texts($0) }),
             "failure": known(
                 told.failure.map { failure -> Fields in
                     [
-                        "count": failure.count, "step": known(failure.step.map { texts("step.\($0.rawValue)") }), "cause": failure.cause,
+                        "count": failure.count, "step": known(failure.step.map { texts("step.\($0.rawValue)") }), "cause": texts(failure.cause),
                         "console": failure.console, "hasConsole": !failure.console.isEmpty,
                     ]
-                }), "remedies": told.remedies,
+                }), "remedies": told.remedies.map { texts($0) },
             "hasMaking": !told.done.isEmpty,
             "making": told.done.map { ["label": texts("step.\($0.word)"), "took": Self.tenths($0.took)] as Fields },
             "makingTook": Self.tenths(told.done.reduce(.zero) { $0 + $1.took }),

@@ -45,7 +45,7 @@ extension Pages {
             "hasCheckpoints": !image.checkpoints.isEmpty,
             "checkpoints": image.checkpoints.map { checkpoint -> Fields in
                 var cause: String?
-                if case .failed(let why) = checkpoint.state { cause = why }
+                if case .failed(let why) = checkpoint.state { cause = texts(why) }
                 let isKept = checkpoint.state == .unproven || checkpoint.state == .proven
                 return [
                     "hardware": hardware(checkpoint.profile, texts), "label": texts("state.checkpoint.\(checkpoint.state.word)"), "cause": known(cause),
@@ -60,7 +60,7 @@ extension Pages {
     func progress(of operation: OperationMessage, _ texts: Texts) -> Fields {
         let percent = operation.progress.map { $0.total > 0 ? Int($0.done * 100 / $0.total) : 0 } ?? 0
         return [
-            "percent": percent, "isFailed": operation.state == .failed, "text": operation.problem?.detail ?? texts("pattern.takingIn", "\(percent)"),
+            "percent": percent, "isFailed": operation.state == .failed, "text": operation.problem.map { texts($0.detail) } ?? texts("pattern.takingIn", "\(percent)"),
         ]
     }
 }

@@ -68,7 +68,7 @@ extension Pages {
                 ["name": lab.lab.name, "href": "/?lab=\(lab.lab.name)", "isCurrent": lab.lab.name == report?.lab.name]
             },
             "hasManyLabs": view.room.labs.count > 1, "hasSeats": !seats.isEmpty, "isArranging": view.isArranging,
-            "troubles": view.room.troubles, "gauges": gauges(view.room, texts), "lab": known(nil), "next": known(nil), "bar": known(nil),
+            "troubles": view.room.troubles.map { texts($0) }, "gauges": gauges(view.room, texts), "lab": known(nil), "next": known(nil), "bar": known(nil),
             "counts": [Fields](), "seats": places(seats, view.sessions, texts, viewer), "desktops": desktops.map { tile($0, texts) },
         ]
         fields["operations"] = viewer.isAdministrator ? view.operations.map { progress(of: $0, texts) } : []

@@ -36,7 +36,8 @@ public struct PanelFiles: Sendable {
             templates = try await MustacheLibrary(directory: folder + "/templates")
             var texts: [Language: Texts] = [:]
             for language in Language.allCases {
-                texts[language] = try Texts(language, json: try Data(contentsOf: URL(filePath: "\(folder)/texts/\(language.rawValue).json")))
+                func file(_ kind: String) throws -> Data { try Data(contentsOf: URL(filePath: "\(folder)/\(kind)/\(language.rawValue).json")) }
+                texts[language] = try Texts(language, json: try file("texts"), said: language == .english ? nil : try file("said"))
             }
             self.texts = texts
             var statics: [String: Static] = [:]

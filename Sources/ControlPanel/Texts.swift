@@ -1,3 +1,4 @@
+import DesktopModel
 import FoundationEssentials
 import Mustache
 
@@ -24,13 +25,16 @@ public enum Language: String, CaseIterable, Sendable {
     }
 }
 
-/// The panel's texts in one language: `Files/texts/<language>.json`, sections within sections.
+/// The panel's texts in one language: `Files/texts/<language>.json`, sections within sections; and what others tell, `Files/said/<language>.json`, by its
+/// English, which is with who tells it.
 public struct Texts: Sendable {
     public let language: Language
     /// As the templates see them.
     let nested: Section
     /// By their whole keys, such as `state.seat.off`.
     private let byKey: [String: String]
+    /// The phrases of sentences by their English; none in English.
+    private let said: [String: String]
 
     /// A section's texts and the sections in it.
     struct Section: Decodable, Sendable, MustacheParent {
@@ -67,21 +71,25 @@ public struct Texts: Sendable {
         }
     }
 
-    init(_ language: Language, json: Data) throws {
+    init(_ language: Language, json: Data, said: Data?) throws {
         self.language = language
+        self.said = try said.map { try JSONDecoder().decode([String: String].self, from: $0) } ?? [:]
         nested = try JSONDecoder().decode(Section.self, from: json)
         byKey = Dictionary(nested.all().map { ($0.key, $0.text) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// The text of a key, with what stands for `{0}`, `{1}` in it. A key that is missing is shown as it is; a test finds it.
     public func callAsFunction(_ key: String, _ values: String...) -> String {
-        guard var text = byKey[key] else { return key }
-        for (number, value) in values.enumerated() { text = text.replacing("{\(number)}", with: value) }
-        return text
+        byKey[key].map { Sentence.filled($0, values) } ?? key
     }
+
+    /// A sentence in this language. A phrase that is missing is shown in English; a test finds it.
+    public func callAsFunction(_ sentence: Sentence) -> String { sentence.text { said[$0] ?? $0 } }
 
     public func has(_ key: String) -> Bool { byKey[key] != nil }
 
     /// All keys.
     var keys: Set<String> { Set(byKey.keys) }
+    /// All phrases that it has a text for.
+    var phrases: Set<String> { Set(said.keys) }
 }

@@ -84,6 +84,6 @@ extension Problem {
     fileprivate static func overAlready(_ id: String) -> Problem {
         Problem(
             kind: "over-already", title: "Over already", status: 409,
-            detail: "the work of operation '\(id)' has come to its end; nothing is left to cancel")
+            detail: Declined.overAlready(id))
     }
 }

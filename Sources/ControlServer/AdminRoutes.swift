@@ -371,7 +371,7 @@ struct AdminRoutes: Sendable {
         let isPreview = untrusted.preview ?? false
         let told = try await administration.changeDesktop(name, change, onlyTell: isPreview)
         if !isPreview { await note(context, "desktop-change", name, change.inShort) }
-        return try Response(ConsequencesMessage(consequences: told))
+        return try Response(ConsequencesMessage(consequences: told.map(\.description)))
     }
 
     private func remakeDesktop(_: Request, _ context: some AdministratorContext) async throws -> Response {
@@ -416,7 +416,7 @@ struct AdminRoutes: Sendable {
         let untrusted: SeatChangeMessage = try await request.message(upTo: Self.bodyLimit)
         let lab = try untrusted.lab.map { try Untrusted.name($0, field: "lab") }
         guard lab != nil || untrusted.blocked != nil else {
-            throw Problem.invalid("lab", value: "", remedy: "give 'lab', 'blocked' or both")
+            throw Problem.invalid("lab", value: "", remedy: Declined.giveLabOrBlocked())
         }
         let seat = try await seats.change(name, lab: lab, isBlocked: untrusted.blocked)
         if let lab { await note(context, "seat-move", name, lab) }

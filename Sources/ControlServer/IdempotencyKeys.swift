@@ -94,13 +94,13 @@ private final class BodyCollector: ResponseBodyWriter {
 
 extension Problem {
     fileprivate static let stillWorkedOn = Problem(
-        kind: "still-worked-on", title: "Still worked on", status: 409, detail: "a request with this Idempotency-Key is still worked on",
-        remedy: "Ask again in a moment", retryAfterSeconds: 1)
+        kind: "still-worked-on", title: "Still worked on", status: 409, detail: Declined.stillWorkedOn(),
+        remedy: Declined.askAgain(), retryAfterSeconds: 1)
 
     fileprivate static func keyReused(_ key: String) -> Problem {
         Problem(
-            kind: "key-reused", title: "Key used before", status: 422, detail: "this Idempotency-Key came with another request before",
-            field: "Idempotency-Key", value: key, remedy: "use another key for another request")
+            kind: "key-reused", title: "Key used before", status: 422, detail: Declined.keyReused(),
+            field: "Idempotency-Key", value: key, remedy: Declined.useOtherKey())
     }
 }
 

@@ -24,7 +24,7 @@ extension RoomMessage {
                 Memory(total: $0.total.rawValue, forDesktops: $0.forDesktops.rawValue, promised: $0.promised.rawValue)
             },
             disk: Disk(free: room.diskFree?.rawValue, total: room.diskTotal?.rawValue),
-            seatsPresent: room.seatsPresent, seats: room.seats, troubles: room.troubles)
+            seatsPresent: room.seatsPresent, seats: room.seats, troubles: room.troubles.map(\.description))
     }
 }
 
@@ -78,7 +78,7 @@ extension HardwareChange {
         case (false, true): self = .own(vcpus: untrusted.vcpus, memory: untrusted.memory.map { ByteCount(rawValue: $0) })
         default:
             throw Problem.invalid(
-                "asLab", value: "\(untrusted.asLab ?? false)", remedy: "give 'vcpus', 'memory' or both, or 'asLab' alone")
+                "asLab", value: "\(untrusted.asLab ?? false)", remedy: Declined.giveHardware())
         }
     }
 }
@@ -98,20 +98,20 @@ extension DesktopMessage {
             name: desktop.name, lab: desktop.lab, state: desktop.state.word, step: step, session: session,
             generation: desktop.generation.rawValue, vcpus: desktop.profile.vcpus, memory: desktop.profile.memory.rawValue,
             hasOwnHardware: desktop.hasOwnProfile, isSetAside: desktop.isSetAside, address: desktop.address,
-            since: desktop.since.map(Moment.init(seconds:)), explanation: explanation)
+            since: desktop.since.map(Moment.init(seconds:)), explanation: explanation?.description)
     }
 }
 
 extension DesktopExplanationMessage {
     init(_ told: DesktopExplanation) {
         self.init(
-            desktop: DesktopMessage(told.desktop), meaning: told.meaning, present: told.present,
-            deadline: told.deadline.map(Moment.init(seconds:)), next: told.next, nextAt: told.nextAt.map(Moment.init(seconds:)),
-            cause: told.cause,
+            desktop: DesktopMessage(told.desktop), meaning: told.meaning.description, present: told.present?.description,
+            deadline: told.deadline.map(Moment.init(seconds:)), next: told.next.description, nextAt: told.nextAt.map(Moment.init(seconds:)),
+            cause: told.cause?.description,
             failure: told.failure.map {
                 Failure(
-                    count: $0.count, generation: $0.generation.rawValue, step: $0.step?.rawValue, cause: $0.cause, console: $0.console)
-            }, remedies: told.remedies)
+                    count: $0.count, generation: $0.generation.rawValue, step: $0.step?.rawValue, cause: $0.cause.description, console: $0.console)
+            }, remedies: told.remedies.map(\.description))
     }
 }
 
@@ -192,7 +192,7 @@ extension ImageMessage {
             notes: version.notes, added: version.added.map(Moment.init(seconds:)), labs: report.labs, desktops: report.desktops,
             checkpoints: report.checkpoints.map { checkpoint in
                 var cause: String?
-                if case .failed(let why) = checkpoint.state { cause = why }
+                if case .failed(let why) = checkpoint.state { cause = why.description }
                 return Checkpoint(
                     vcpus: checkpoint.profile.vcpus, memory: checkpoint.profile.memory.rawValue, state: checkpoint.state.word, cause: cause,
                     keptMemory: checkpoint.memory.rawValue)

@@ -1,5 +1,6 @@
 import Broker
 import ControlAPI
+import DesktopModel
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
@@ -27,13 +28,13 @@ extension Problem {
         default:
             logger.error("request failed", metadata: ["error": "\(failure)"])
             self.init(
-                kind: "internal", title: "Internal error", status: 500, detail: "punnetd could not answer",
-                remedy: "The log says why: journalctl -u punnetd")
+                kind: "internal", title: "Internal error", status: 500, detail: Declined.couldNotAnswer(),
+                remedy: Declined.logTells())
         }
     }
 
     init(_ error: BrokerError, audience: Audience) {
-        let detail = error.description
+        let detail = error.sentence
         switch error {
         case .noDesktops:
             self.init(kind: "no-desktops", title: "No desktops", status: 409, detail: detail)
@@ -64,11 +65,11 @@ extension Problem {
         case .storage:
             self.init(
                 kind: "storage", title: "Database not available", status: 503,
-                detail: audience == .administrator ? detail : "the appliance could not write its database", retryAfterSeconds: 5)
+                detail: audience == .administrator ? detail : Declined.notWritten(), retryAfterSeconds: 5)
         case .hypervisor:
             self.init(
                 kind: "hypervisor", title: "Refused by the server", status: 500,
-                detail: audience == .administrator ? detail : "the appliance could not do it", retryAfterSeconds: 5)
+                detail: audience == .administrator ? detail : Declined.notDone(), retryAfterSeconds: 5)
         case .unavailable:
             self.init(kind: "unavailable", title: "Not available now", status: 503, detail: detail, retryAfterSeconds: 2)
         }
@@ -87,47 +88,48 @@ extension Problem {
     }
 
     static let bodyTooLarge = Problem(
-        kind: "too-large", title: "Too large", status: 413, detail: "the request's body is larger than this address takes")
+        kind: "too-large", title: "Too large", status: 413, detail: Declined.bodyTooLarge())
 
     static let tokenRefused = Problem(
-        kind: "token-refused", title: "Token refused", status: 401, detail: "the seat's token is missing or not known",
-        remedy: "Enrol the seat anew with the line that 'punnet seat add' prints")
+        kind: "token-refused", title: "Token refused", status: 401, detail: Declined.seatTokenRefused(),
+        remedy: Declined.enrolAnew())
 
     static let programTokenRefused = Problem(
-        kind: "token-refused", title: "Token refused", status: 401, detail: "the token is missing, not known, or over",
-        remedy: "Make one in the panel's settings, and send it as 'Authorization: Bearer TOKEN'")
+        kind: "token-refused", title: "Token refused", status: 401, detail: Declined.tokenRefused(),
+        remedy: Declined.makeToken())
 
     static let readsOnly = Problem(
-        kind: "reads-only", title: "Reads only", status: 403, detail: "this token may read and not change anything",
-        remedy: "Make one in the panel's settings that may change things")
+        kind: "reads-only", title: "Reads only", status: 403, detail: Declined.readsOnly(),
+        remedy: Declined.makeTokenForChanges())
 
     static let forAdministrators = Problem(
-        kind: "for-administrators", title: "For administrators", status: 403, detail: "only an administrator may do this", remedy: "Ask an administrator")
+        kind: "for-administrators", title: "For administrators", status: 403, detail: Declined.forAdministrators(),
+        remedy: Declined.askAdministrator())
 
     static let notYours = Problem(
-        kind: "not-yours", title: "Not yours", status: 403, detail: "it belongs to a lab that is not yours", remedy: "Ask an administrator")
+        kind: "not-yours", title: "Not yours", status: 403, detail: Declined.notYours(), remedy: Declined.askAdministrator())
 
     static let begunAlready = Problem(
-        kind: "begun-already", title: "Begun already", status: 409, detail: "somebody administers this appliance by the panel already",
-        remedy: "Sign in; an administrator can add others")
+        kind: "begun-already", title: "Begun already", status: 409, detail: Declined.begunAlready(),
+        remedy: Declined.signIn())
 
     static func notPermitted(group: String) -> Problem {
         Problem(
             kind: "not-permitted", title: "Not permitted", status: 403,
-            detail: "only root and members of the group '\(group)' may administer this appliance",
-            remedy: "Use sudo, or join the group and log in anew")
+            detail: Declined.notPermitted(group),
+            remedy: Declined.useSudo())
     }
 
     static func tooManyAttempts(retryAfter: Duration) -> Problem {
         let seconds = seconds(of: retryAfter)
         return Problem(
             kind: "too-many-attempts", title: "Too many attempts", status: 429,
-            detail: "too many wrong words were tried; the next can be tried in \(seconds) s", retryAfterSeconds: seconds)
+            detail: Declined.tooManyAttempts(seconds), retryAfterSeconds: seconds)
     }
 
     static func tooManyJoins(retryAfter: Duration) -> Problem {
         Problem(
-            kind: "too-many-joins", title: "Too many ask to join", status: 429, detail: BrokerError.tooManyJoins.description,
+            kind: "too-many-joins", title: "Too many ask to join", status: 429, detail: BrokerError.tooManyJoins.sentence,
             retryAfterSeconds: seconds(of: retryAfter))
     }
 
@@ -136,22 +138,21 @@ extension Problem {
         max(1, Int(wait.components.seconds) + (wait.components.attoseconds > 0 ? 1 : 0))
     }
 
-    static func invalid(_ field: String, value: String, remedy: String) -> Problem {
+    static func invalid(_ field: String, value: String, remedy: Sentence) -> Problem {
         Problem(BrokerError.invalid(field: field, value: value, remedy: remedy), audience: .administrator)
     }
 
     static let noCertificate = Problem(
-        kind: "no-certificate", title: "There is none", status: 404, detail: "No certificate was given: browsers are shown this server's own.",
-        remedy: "give one, or leave it so")
+        kind: "no-certificate", title: "There is none", status: 404, detail: Declined.noCertificate(), remedy: Declined.giveOneOrLeave())
 
-    static func certificateRefused(_ detail: String) -> Problem {
-        Problem(kind: "certificate-refused", title: "Not possible", status: 422, detail: detail, field: "chain", remedy: "give another one")
+    static func certificateRefused(_ detail: Sentence) -> Problem {
+        Problem(kind: "certificate-refused", title: "Not possible", status: 422, detail: detail, field: "chain", remedy: Declined.giveAnother())
     }
 
     static func unknownOperation(_ id: String) -> Problem {
         Problem(
             kind: "unknown", title: "Not found", status: 404,
-            detail: "there is no operation '\(id)': it is long over, or punnetd was started anew since")
+            detail: Declined.unknownOperation(id))
     }
 
     /// What could not be decoded, with the field where it is known.
@@ -160,29 +161,29 @@ extension Problem {
             let keys = context.codingPath.map(\.stringValue) + (last.map { [$0.stringValue] } ?? [])
             return keys.isEmpty ? nil : keys.joined(separator: ".")
         }
-        let (field, detail): (String?, String)
+        let (field, detail): (String?, Sentence)
         switch error {
         case .keyNotFound(let key, let context):
             field = path(context, key)
-            detail = "the field '\(field ?? key.stringValue)' is missing"
+            detail = Declined.fieldMissing(field ?? key.stringValue)
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             field = path(context)
-            detail = "the field '\(field ?? "")' is of another type than expected"
+            detail = Declined.fieldOfOtherType(field ?? "")
         case .dataCorrupted(let context):
             field = path(context)
-            detail = field.map { "the field '\($0)' cannot be read" } ?? "the body is not JSON"
+            detail = field.map { Declined.fieldUnreadable($0) } ?? Declined.bodyNotJSON()
         @unknown default:
             field = nil
-            detail = "the body cannot be read"
+            detail = Declined.bodyUnreadable()
         }
         return Problem(kind: "unreadable", title: "Request not understood", status: 400, detail: detail, field: field)
     }
 
     private static func http(_ status: HTTPResponse.Status) -> Problem {
         switch status.code {
-        case 404: Problem(kind: "no-such-address", title: "Not found", status: 404, detail: "nothing is served at this address")
+        case 404: Problem(kind: "no-such-address", title: "Not found", status: 404, detail: Declined.noSuchAddress())
         case 413: bodyTooLarge
-        default: Problem(kind: "http", title: status.reasonPhrase, status: status.code, detail: "the request was not understood")
+        default: Problem(kind: "http", title: status.reasonPhrase, status: status.code, detail: Declined.notUnderstood())
         }
     }
 }

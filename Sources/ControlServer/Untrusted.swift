@@ -13,7 +13,7 @@ enum Untrusted {
             characters.count == 36
             && characters.enumerated().allSatisfy { index, byte in hyphens.contains(index) ? byte == 0x2d : byte.isHexadecimal }
         guard isUUID else {
-            throw .invalid("bootID", value: shown(untrustedText), remedy: "send what /proc/sys/kernel/random/boot_id says")
+            throw .invalid("bootID", value: shown(untrustedText), remedy: Declined.sendBootID())
         }
         return untrustedText.lowercased()
     }
@@ -39,7 +39,7 @@ enum Untrusted {
     /// A name in an address or a body: 1 to 64 letters, digits, `.`, `_` and `-`. Whether it names something, the broker says.
     static func name(_ untrustedText: String, field: String) throws(Problem) -> String {
         guard (1...64).contains(untrustedText.utf8.count), untrustedText.utf8.allSatisfy({ $0.isNameCharacter }) else {
-            throw .invalid(field, value: shown(untrustedText), remedy: "use 1 to 64 letters, digits and hyphens")
+            throw .invalid(field, value: shown(untrustedText), remedy: Declined.useName())
         }
         return untrustedText
     }
@@ -53,7 +53,7 @@ enum Untrusted {
     static func word(_ untrustedText: Substring?, field: String, of known: [String]) throws(Problem) -> String? {
         guard let untrustedText else { return nil }
         guard known.contains(String(untrustedText)) else {
-            throw .invalid(field, value: shown(String(untrustedText)), remedy: "use " + known.map { "'\($0)'" }.joined(separator: ", "))
+            throw .invalid(field, value: shown(String(untrustedText)), remedy: Declined.use(known.map { "'\($0)'" }.joined(separator: ", ")))
         }
         return String(untrustedText)
     }
@@ -62,7 +62,7 @@ enum Untrusted {
     static func text(_ untrustedText: Substring?, field: String) throws(Problem) -> String? {
         guard let untrustedText else { return nil }
         guard (1...200).contains(untrustedText.utf8.count), !untrustedText.utf8.contains(0) else {
-            throw .invalid(field, value: shown(String(untrustedText)), remedy: "use 1 to 200 characters")
+            throw .invalid(field, value: shown(String(untrustedText)), remedy: Declined.useText())
         }
         return String(untrustedText)
     }
@@ -72,14 +72,14 @@ enum Untrusted {
         var key = untrustedText[...]
         if key.count > 1, key.hasPrefix("\""), key.hasSuffix("\"") { key = key.dropFirst().dropLast() }
         guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else {
-            throw .invalid("Idempotency-Key", value: shown(untrustedText), remedy: "use 1 to 255 printable characters, such as a UUID")
+            throw .invalid("Idempotency-Key", value: shown(untrustedText), remedy: Declined.useKey())
         }
         return String(key)
     }
 
     static func sessionID(_ untrustedText: String) throws(Problem) -> SessionID {
         guard let number = Int64(untrustedText), number > 0 else {
-            throw .invalid("session", value: shown(untrustedText), remedy: "use the session's number, as 'punnet session list' shows it")
+            throw .invalid("session", value: shown(untrustedText), remedy: Declined.useSessionNumber())
         }
         return SessionID(rawValue: number)
     }
@@ -87,15 +87,16 @@ enum Untrusted {
     /// The reasons that a seat may give; the others are found out by the appliance itself.
     static func seatReason(_ untrustedText: String) throws(Problem) -> EndReason {
         guard let reason = EndReason(rawValue: untrustedText), [.logOff, .closed, .idle].contains(reason) else {
-            throw .invalid("reason", value: shown(untrustedText), remedy: "use 'log-off', 'closed' or 'idle'")
+            throw .invalid("reason", value: shown(untrustedText), remedy: Declined.useReason())
         }
         return reason
     }
 
     static func afterSession(_ untrustedText: String) throws(Problem) -> AfterSession {
         guard let after = AfterSession(rawValue: untrustedText) else {
-            let known = AfterSession.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or ")
-            throw .invalid("afterSession", value: shown(untrustedText), remedy: "use \(known)")
+            let known = AfterSession.allCases.map { Sentence.outside("'\($0.rawValue)'") }
+            throw .invalid(
+                "afterSession", value: shown(untrustedText), remedy: Declined.use(known.dropFirst().reduce(known[0]) { Declined.or($0, $1) }))
         }
         return after
     }
@@ -104,11 +105,11 @@ enum Untrusted {
     static func order(_ untrustedWord: String, text untrustedText: String?) throws -> SeatOrder {
         switch (untrustedWord, untrustedText) {
         case ("message", .some(let text)): return try SeatOrder(message: text)
-        case ("message", nil): throw Problem.invalid("text", value: "", remedy: "give the text of the message")
+        case ("message", nil): throw Problem.invalid("text", value: "", remedy: Declined.giveText())
         case ("identify", nil): return .identify
         case ("restart", nil): return .restart
         case ("shut-down", nil): return .shutDown
-        default: throw Problem.invalid("order", value: shown(untrustedWord), remedy: "use 'message' with a text, 'identify', 'restart' or 'shut-down'")
+        default: throw Problem.invalid("order", value: shown(untrustedWord), remedy: Declined.useOrder())
         }
     }
 
@@ -116,7 +117,7 @@ enum Untrusted {
     static func folder(_ untrustedText: String) throws(Problem) -> String {
         let parts = untrustedText.split(separator: "/")
         guard untrustedText.hasPrefix("/"), untrustedText.utf8.count <= 4095, !parts.contains(".."), !untrustedText.utf8.contains(0) else {
-            throw .invalid("folder", value: shown(untrustedText), remedy: "use an absolute path without '..'")
+            throw .invalid("folder", value: shown(untrustedText), remedy: Declined.useAbsolutePath())
         }
         return untrustedText
     }
@@ -126,7 +127,7 @@ enum Untrusted {
         guard let untrustedText else { return otherwise }
         guard let number = Int(untrustedText), range.contains(number) else {
             throw .invalid(
-                field, value: shown(String(untrustedText)), remedy: "use a number from \(range.lowerBound) to \(range.upperBound)")
+                field, value: shown(String(untrustedText)), remedy: Declined.useNumber(range.lowerBound, range.upperBound))
         }
         return number
     }
@@ -138,8 +139,10 @@ enum Untrusted {
         } catch {
             switch error {
             case .unreadable(let what, _):
-                throw Problem.invalid(what == "key" ? "key" : "chain", value: "…", remedy: "give it as PEM, from -----BEGIN to -----END, and the key not encrypted")
-            case .mismatch, .outOfDate, .nameless: throw Problem.certificateRefused(error.description)
+                throw Problem.invalid(what == "key" ? "key" : "chain", value: "…", remedy: Declined.givePEM())
+            case .mismatch: throw Problem.certificateRefused(Declined.mismatch())
+            case .outOfDate: throw Problem.certificateRefused(Declined.outOfDate())
+            case .nameless: throw Problem.certificateRefused(Declined.nameless())
             default: throw error
             }
         }
@@ -149,7 +152,7 @@ enum Untrusted {
         switch untrustedText {
         case nil, "false", "0": return false
         case "true", "1": return true
-        case .some(let other): throw .invalid(field, value: shown(String(other)), remedy: "use 'true' or 'false'")
+        case .some(let other): throw .invalid(field, value: shown(String(other)), remedy: Declined.useFlag())
         }
     }
 

@@ -10,8 +10,8 @@ public struct Checkpoint: Hashable, Sendable {
         case unproven
         /// A desktop that was restored from it has answered.
         case proven
-        /// It could not be made, or what was restored from it did not answer; why, in plain words. Desktops are booted instead.
-        case failed(cause: String)
+        /// It could not be made, or what was restored from it did not answer; why. Desktops are booted instead.
+        case failed(cause: Sentence)
 
         /// The state's one word.
         public var word: String {

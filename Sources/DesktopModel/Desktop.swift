@@ -50,13 +50,6 @@ public struct Desktop: Hashable, Sendable {
     }
 }
 
-extension Desktop {
-    /// The state as people are told it: one that was put in quarantine by hand holds nothing and is in quarantine.
-    public var toldState: DesktopState {
-        isSetAside && state == .empty ? .quarantined(cause: "an administrator has put it in quarantine", holding: false) : state
-    }
-}
-
 /// A reserved address on the desktops' network: the MAC and IPv4 address are counted from it. From 1.
 ///
 /// At most one desktop has a place at a time; the network's reservations are made for all places at once.

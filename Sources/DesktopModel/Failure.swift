@@ -6,14 +6,14 @@ public struct Failure: Hashable, Sendable {
     public var generation: Generation
     /// The step at which its making failed; nil where only its removal did.
     public var step: PreparationStep?
-    /// In plain words: what failed, the value, what to do.
-    public var cause: String
+    /// What failed, the value, what to do.
+    public var cause: Sentence
     /// The last lines that this generation wrote to its console, oldest first; none where its making did not come that far.
     ///
     /// They are read of a generation whose making failed, never of one that a pupil had.
     public var console: [String]
 
-    public init(count: Int, generation: Generation, step: PreparationStep?, cause: String, console: [String] = []) {
+    public init(count: Int, generation: Generation, step: PreparationStep?, cause: Sentence, console: [String] = []) {
         self.count = count
         self.generation = generation
         self.step = step

@@ -26,8 +26,8 @@ public enum DesktopState: Hashable, Sendable {
     case leased(SessionID)
     /// A domain and overlay on their way out.
     case retiring
-    /// What could not be made or removed, with the cause in plain words. `holding` says whether a domain or overlay may still be there.
-    case quarantined(cause: String, holding: Bool)
+    /// What could not be made or removed, with the cause. `holding` says whether a domain or overlay may still be there.
+    case quarantined(cause: Sentence, holding: Bool)
 
     /// The state's one word, as the database, the API and people use it.
     public var word: String {
@@ -64,7 +64,7 @@ public enum DesktopChange: Hashable, Sendable {
     /// Domain and overlay are gone, and that is committed.
     case removed
     /// A making failed; what it left must go first (`holding`), or nothing was left.
-    case quarantine(cause: String, holding: Bool)
+    case quarantine(cause: Sentence, holding: Bool)
     /// The next try begins for a desktop in quarantine.
     case retry
 }

@@ -70,14 +70,14 @@ extension StoreChange {
     }
 
     /// The columns of a checkpoint that change, and its number.
-    private static func changing(_ checkpoint: Checkpoint) -> [(any DatabaseValueConvertible)?] {
+    private static func changing(_ checkpoint: Checkpoint) throws -> [(any DatabaseValueConvertible)?] {
         var cause: String?
-        if case .failed(let why) = checkpoint.state { cause = why }
+        if case .failed(let why) = checkpoint.state { cause = try StoredSentence(why).column }
         return [checkpoint.state.word, cause, checkpoint.failures, checkpoint.memory.rawValue, checkpoint.id.rawValue]
     }
 
     /// The columns of a desktop that change, from `generation` to `failed_console`.
-    private static func changing(_ desktop: Desktop) -> [(any DatabaseValueConvertible)?] {
+    private static func changing(_ desktop: Desktop) throws -> [(any DatabaseValueConvertible)?] {
         var step: String?
         var session: Int64?
         var cause: String?
@@ -86,12 +86,12 @@ extension StoreChange {
         case .empty, .ready, .retiring: break
         case .preparing(let now): step = now.rawValue
         case .leased(let id): session = id.rawValue
-        case .quarantined(let why, let holds): (cause, holding) = (why, holds)
+        case .quarantined(let why, let holds): (cause, holding) = (try StoredSentence(why).column, holds)
         }
         return [
             desktop.generation.rawValue, desktop.state.word, step, session, cause, holding, desktop.image?.rawValue, desktop.profile?.vcpus,
             desktop.profile?.memory.rawValue, desktop.checkpoint?.rawValue, desktop.fingerprint.map { Data($0) }, desktop.password, desktop.failure?.count ?? 0,
-            desktop.failure?.generation.rawValue, desktop.failure?.step?.rawValue, desktop.failure?.cause,
+            desktop.failure?.generation.rawValue, desktop.failure?.step?.rawValue, try desktop.failure.map { try StoredSentence($0.cause).column },
             desktop.failure?.console.joined(separator: "\n"),
         ]
     }

@@ -134,7 +134,7 @@ extension StoredRow {
         case "making": .making
         case "unproven": .unproven
         case "proven": .proven
-        case "failed": .failed(cause: try text("cause"))
+        case "failed": .failed(cause: try sentence("cause"))
         default: throw damaged("state")
         }
     }
@@ -144,8 +144,10 @@ extension StoredRow {
         guard count > 0 else { return nil }
         return Failure(
             count: count, generation: Generation(rawValue: try number("failed_generation")), step: try optionalWord("failed_step"),
-            cause: try text("failed_cause"), console: try text("failed_console").split(separator: "\n").map(String.init))
+            cause: try sentence("failed_cause"), console: try text("failed_console").split(separator: "\n").map(String.init))
     }
+
+    private func sentence(_ column: String) throws(StoreError) -> Sentence { StoredSentence(column: try text(column)).sentence }
 
     private func desktopState() throws(StoreError) -> DesktopState {
         switch try text("state") {
@@ -154,7 +156,7 @@ extension StoredRow {
         case "ready": return .ready
         case "leased": return .leased(SessionID(rawValue: try integer("session")))
         case "retiring": return .retiring
-        case "quarantined": return .quarantined(cause: try text("cause"), holding: try integer("holding") != 0)
+        case "quarantined": return .quarantined(cause: try sentence("cause"), holding: try integer("holding") != 0)
         default: throw damaged("state")
         }
     }

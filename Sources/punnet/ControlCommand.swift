@@ -82,7 +82,7 @@ enum CommandFailure: Error, CustomStringConvertible {
         case .notPermitted(let detail):
             "\(detail). Use sudo, or join the group punnet-admin and log in anew."
         case .refused(let problem):
-            Self.sentences([problem.detail, problem.detailHoldsRemedy ? nil : problem.remedy])
+            Self.sentences([problem.detail.description, problem.detailHoldsRemedy ? nil : problem.remedy?.description])
         case .unreadable(let reason):
             "punnetd's answer could not be read: \(reason). Are punnet and punnetd of one version?"
         case .noAnswer(let seconds):
@@ -104,5 +104,5 @@ enum CommandFailure: Error, CustomStringConvertible {
 }
 
 extension Problem {
-    fileprivate var detailHoldsRemedy: Bool { remedy.map { detail.contains($0) } ?? true }
+    fileprivate var detailHoldsRemedy: Bool { remedy.map { detail.description.contains($0.description) } ?? true }
 }

@@ -54,7 +54,7 @@ struct AdmissionTests {
     }
 
     @Test func whatEndsFirstIsNamedWithItsRemedy() async throws {
-        func limit(_ change: (World, inout BrokerSettings) -> Void) async throws -> (BrokerError?, remedy: String) {
+        func limit(_ change: (World, inout BrokerSettings) -> Void) async throws -> (BrokerError?, remedy: Sentence) {
             let world = try World()
             var settings = BrokerSettings()
             change(world, &settings)

@@ -186,9 +186,9 @@ struct FailureTests {
     @Test func whatWasFoundInPlaceOfRDPIsTheCause() async throws {
         var (_, history) = try await room(at: .readiness)
         let desktop = try history.only
-        let finding = "nothing answers at 10.88.0.11"
+        let finding: Sentence = "nothing answers at 10.88.0.11"
         history.take(.notReady(desktop.id, desktop.generation, finding: finding))
-        #expect(history.room.note(on: try history.only)?.contains(finding) == true)
+        #expect(history.room.note(on: try history.only)?.contains(finding.description) == true)
         history.passTime()
         #expect(try history.only.failure?.cause == "RDP did not answer within 420 s: \(finding)")
         try await history.settle()
@@ -312,7 +312,7 @@ extension History {
     }
 
     /// Lets the step that the first desktop is at fail.
-    fileprivate mutating func fail(_ cause: String, removal: Bool = false) throws {
+    fileprivate mutating func fail(_ cause: Sentence, removal: Bool = false) throws {
         let desktop = try #require(room.desktops.values.min { $0.id < $1.id })
         let index = try #require(
             pending.firstIndex { effect in

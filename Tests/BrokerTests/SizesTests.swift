@@ -280,8 +280,10 @@ struct SizesTests {
         #expect(
             told == [
                 "room1-2 is thrown away and made anew with 2 vCPUs and 384 MiB",
-                "No desktop of this image has had that hardware yet: it is booted and frozen first, which takes one boot more, and up to 416 MiB of "
-                    + "disk while that is being done",
+                """
+                No desktop of this image has had that hardware yet: it is booted and frozen first, which takes one boot more, and up to 416 MiB of \
+                disk while that is being done
+                """,
             ])
         try await give(desktop.id, own, &history)
         #expect(history.states() == ["ready", "ready", "ready", "ready"])

@@ -139,7 +139,7 @@ struct StepTests {
         let steps: [Step] = [
             .layOverlay(blank: "/images/b.qcow2", overlay), .build(plan()), .awaitReadiness(uuid, address), .pause(uuid), .remove(uuid, overlay),
         ]
-        func cause(_ step: Int, _ error: HypervisorError) -> String { steps[step].cause(of: error) }
+        func cause(_ step: Int, _ error: HypervisorError) -> Sentence { steps[step].cause(of: error) }
         #expect(cause(0, .missingFile(path: "/images/b.qcow2")).hasPrefix("the image's blank overlay '/images/b.qcow2' is missing: put it back, or"))
         #expect(cause(0, .missingFile(path: "/images/b.golden")).hasPrefix("the image's disk '/images/b.golden' is missing: put it back, or"))
         #expect(cause(1, .missingFile(path: "/kernel")).contains("the image's kernel '/kernel' is missing: put it back, or take the image in anew"))
@@ -154,7 +154,7 @@ struct StepTests {
     }
 
     @Test func whatIsThereInPlaceOfRDPIsToldInPlainWords() {
-        func finding(_ error: any Error) -> String { Readiness.finding(of: error, at: address) }
+        func finding(_ error: any Error) -> Sentence { Readiness.finding(of: error, at: address) }
         for silent in [ProbeError.unreachable(host: "10.88.0.11", reason: "No route to host"), .timedOut(.connecting, after: .seconds(20))] {
             #expect(finding(silent).hasPrefix("nothing answers at 10.88.0.11: it does not boot, or has no address (DHCP)"))
         }

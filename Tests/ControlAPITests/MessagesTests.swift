@@ -51,13 +51,13 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
     }
 
     @Test func aProblemCarriesWhatIsKnownAndNothingElse() throws {
-        let bare = Problem(kind: "unknown", title: "Not found", status: 404, detail: "there is no lab 'x'")
+        let bare = Problem(kind: "unknown", title: "Not found", status: 404, detail: .outside("there is no lab 'x'"))
         #expect(
             try json(bare) == #"{"detail":"there is no lab 'x'","status":404,"title":"Not found","type":"tag:punnet,2026:unknown"}"#)
         #expect(bare.kind == "unknown")
         try expectRoundTrip(
             Problem(
-                kind: "invalid", title: "Not possible", status: 422, detail: "d", field: "size", value: "-1", remedy: "r",
+                kind: "invalid", title: "Not possible", status: 422, detail: .outside("d"), field: "size", value: "-1", remedy: .outside("r"),
                 retryAfterSeconds: 2))
     }
 
@@ -81,7 +81,7 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
             OperationMessage(
                 id: "x", kind: "image-add", subject: "/images/x", began: Moment(seconds: 5), state: .failed, revision: 3,
                 progress: .init(done: 1, total: 2),
-                problem: Problem(kind: "k", title: "t", status: 500, detail: "d")))
+                problem: Problem(kind: "k", title: "t", status: 500, detail: .outside("d"))))
     }
 
     @Test func whatALabChangeDoesNotNameIsAbsent() throws {

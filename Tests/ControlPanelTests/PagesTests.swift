@@ -60,10 +60,10 @@ import Testing
     }
 
     private static let states: [DesktopState] = [
-        .ready, .leased(SessionID(rawValue: 1)), .preparing(.identity), .retiring, .quarantined(cause: bad, holding: false), .empty,
+        .ready, .leased(SessionID(rawValue: 1)), .preparing(.identity), .retiring, .quarantined(cause: .outside(bad), holding: false), .empty,
     ]
 
-    private static func view(desktops: Int = 6, seats: Int = 4, troubles: [String] = [bad]) -> RoomView {
+    private static func view(desktops: Int = 6, seats: Int = 4, troubles: [Sentence] = [.outside(bad)]) -> RoomView {
         RoomView(
             room: RoomReport(
                 labs: [lab("room", id: 1, desktops: ["ready": 1, "leased": 1, "preparing": 1, "quarantined": 1], waiting: 1), lab("other", id: 2)],
@@ -91,7 +91,7 @@ import Testing
 
     private static let imageReport = ImageReport(
         version: image, labs: ["room"], desktops: 3,
-        checkpoints: [.making, .unproven, .proven, .failed(cause: bad)].enumerated().map { number, state in
+        checkpoints: [.making, .unproven, .proven, .failed(cause: .outside(bad))].enumerated().map { number, state in
             Checkpoint(
                 id: CheckpointID(rawValue: UInt32(number + 1)), image: image.id, profile: Profile(vcpus: 1, memory: .gibibytes(1)), host: "",
                 memory: .mebibytes(300), state: state, failures: 0)
@@ -108,10 +108,10 @@ import Testing
         let (administrator, nobody) = (viewer(language), viewer(language, nil))
         let desktop = Self.desktop(5, of: "room", Self.states[4])
         let told = DesktopExplanation(
-            desktop: desktop, meaning: Self.bad, present: nil, deadline: nil, next: Self.bad, nextAt: 1_772_439_400,
-            done: [MakingStep(word: "removal", took: .milliseconds(820)), MakingStep(word: "overlay", took: .milliseconds(1049))], cause: Self.bad,
-            failure: Failure(count: 3, generation: Generation(rawValue: 2), step: .readiness, cause: Self.bad, console: [Self.bad, "panic"]),
-            remedies: [Self.bad])
+            desktop: desktop, meaning: .outside(Self.bad), present: nil, deadline: nil, next: .outside(Self.bad), nextAt: 1_772_439_400,
+            done: [MakingStep(word: "removal", took: .milliseconds(820)), MakingStep(word: "overlay", took: .milliseconds(1049))], cause: .outside(Self.bad),
+            failure: Failure(count: 3, generation: Generation(rawValue: 2), step: .readiness, cause: .outside(Self.bad), console: [Self.bad, "panic"]),
+            remedies: [.outside(Self.bad)])
         let labs = Self.view().room.labs
         let people = [Person(id: PersonID(rawValue: 1), name: Self.bad, role: .teacher, labs: [LabID(rawValue: 1)])]
         let entry = JournalEntry(id: 1, at: 1_772_439_300, who: Self.bad, origin: "10.0.0.1", action: "lab-change", subject: Self.bad, detail: Self.bad)

@@ -67,7 +67,7 @@ extension TestServer {
             let answer = try await server.ask(path)
             #expect(answer.status == 422, "\(answer)")
             let problem = try answer.read(Problem.self)
-            #expect(problem.field == field && problem.value != nil && problem.remedy?.isEmpty == false, "\(problem)")
+            #expect(problem.field == field && problem.value != nil && problem.remedy?.description.isEmpty == false, "\(problem)")
         }
     }
 

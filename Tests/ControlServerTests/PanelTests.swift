@@ -607,6 +607,39 @@ import Testing
         }
     }
 
+    @Test func inKoreanRefusalsAndExplanationsAreKorean() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            #expect(try await browser.post("/panel/language", ["to": "ko", "back": "/"]).status == 303)
+            func lab(_ memory: String, _ size: String) async throws -> String {
+                let refused = try await browser.post(
+                    "/labs/new",
+                    [
+                        "name": "room2", "image": "debian-desktop-1", "vcpus": "1", "memory": memory, "size": size, "leastReady": "0", "atOnce": "0",
+                        "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "longest": "0", "idle": "0", "warning": "5min",
+                        "do": "save",
+                    ])
+                #expect(refused.status == 422)
+                return refused.body
+            }
+            #expect(try await lab("much", "1").contains("쓸 수 없는 값입니다(메모리 ‘much’). 512MiB, 1.5GiB처럼 적어 주세요.</p></div>"))
+            let large = try await lab("512 MiB", "90")
+            #expect(large.contains("이 사양(vCPU 1개, 메모리 512 MiB)의 데스크톱은 서버에") && large.contains("90대를 요청했습니다."), "\(large)")
+            let absent = try await browser.get("/desktops/room9-1")
+            #expect(absent.status == 404 && absent.body.contains("‘room9-1’ 데스크톱이 없습니다. ‘데스크톱’ 화면에서 확인해 주세요."))
+            var shown = ""
+            #expect(
+                try await eventually(within: .seconds(60)) {
+                    shown = try await browser.get("/desktops/room1-1").body
+                    return shown.contains("Xen에 연결할 수 없어 가상 머신 생성에 실패했습니다: there is no Xen here")
+                }, "\(shown)")
+            // The command line has it in English.
+            #expect(try await server.punnet("desktop", "explain", "room1-1").output.contains("failed, since Xen cannot be reached: there is no Xen here"))
+        }
+    }
+
     @Test(arguments: [("=1+1", "'=1+1"), ("a,b", "\"a,b\""), ("say \"hi\"", "\"say \"\"hi\"\"\""), ("@x", "'@x"), ("plain", "plain")])
     func aSpreadsheetRunsNothing(_ text: String, _ cell: String) { #expect(CSV.cell(text) == cell) }
 

@@ -69,21 +69,21 @@ import Testing
         (.noDesktops(lab: "l"), 409), (.unknownLab("l"), 404), (.unknownImage("i"), 404), (.unknownDesktop("d"), 404),
         (.unknownSeat("s"), 404), (.unknownSession(SessionID(rawValue: 1)), 404), (.notYourSession(SessionID(rawValue: 1)), 403),
         (.unknownJoin("482913"), 404), (.unknownJoin(nil), 404), (.tooManyJoins, 429), (.wordRefused, 403),
-        (.seatIsBlocked("s"), 403), (.nameTaken(kind: "lab", name: "l"), 409), (.inUse(kind: "lab", name: "l", by: "seat 's'"), 409),
-        (.invalid(field: "size", value: "-1", remedy: "r"), 422),
+        (.seatIsBlocked("s"), 403), (.nameTaken(kind: "lab", name: "l"), 409), (.inUse(kind: "lab", name: "l", by: .outside("seat 's'")), 409),
+        (.invalid(field: "size", value: "-1", remedy: .outside("r")), 422),
         (.doesNotFit(asked: 9, holds: 2, profile: Profile(vcpus: 1, memory: .gibibytes(1)), limit: .addresses(left: 2)), 409),
-        (.storage("x"), 503),
-        (.hypervisor("x"), 500), (.unavailable, 503),
+        (.storage(.outside("x")), 503),
+        (.hypervisor(.outside("x")), 500), (.unavailable, 503),
     ] as [(BrokerError, Int)])
     func everyErrorOfTheBrokerHasItsStatus(_ error: BrokerError, _ status: Int) {
         let problem = Problem(error, audience: .administrator)
         #expect(problem.status == status)
-        #expect(problem.detail == error.description)
+        #expect(problem.detail == error.sentence && problem.detail.description == error.description)
     }
 
     @Test func aSeatIsNotToldWhatLiesBeneath() {
-        for error in [BrokerError.storage("/var/lib/punnet/punnet.db: disk I/O error"), .hypervisor("libxl: -3 /dev/xen/privcmd")] {
-            #expect(!Problem(error, audience: .seat).detail.contains("/"))
+        for error in [BrokerError.storage(.outside("/var/lib/punnet/punnet.db: disk I/O error")), .hypervisor(.outside("libxl: -3 /dev/xen/privcmd"))] {
+            #expect(!Problem(error, audience: .seat).detail.description.contains("/"))
         }
     }
 
@@ -96,10 +96,10 @@ import Testing
     }
 
     @Test func anInvalidFieldIsNamedWithValueAndRemedy() {
-        let problem = Problem(.invalid(field: "size", value: "-1", remedy: "use 0 to 200"), audience: .administrator)
+        let problem = Problem(.invalid(field: "size", value: "-1", remedy: .outside("use 0 to 200")), audience: .administrator)
         #expect(problem.field == "size")
         #expect(problem.value == "-1")
-        #expect(problem.remedy == "use 0 to 200")
+        #expect(problem.remedy?.description == "use 0 to 200")
     }
 }
 

@@ -7,13 +7,13 @@ import Testing
 
     private static let states: [DesktopState] =
         [.empty] + PreparationStep.allCases.map { .preparing($0) }
-        + [.ready, .leased(session), .retiring, .quarantined(cause: "why", holding: true), .quarantined(cause: "why", holding: false)]
+        + [.ready, .leased(session), .retiring, .quarantined(cause: .outside("why"), holding: true), .quarantined(cause: .outside("why"), holding: false)]
 
     private static let changes: [DesktopChange] =
         [.prepare] + PreparationStep.allCases.map { .advance(to: $0) }
         + [
-            .parked, .lease(other), .retire, .removed, .quarantine(cause: "because", holding: true),
-            .quarantine(cause: "because", holding: false), .retry,
+            .parked, .lease(other), .retire, .removed, .quarantine(cause: .outside("because"), holding: true),
+            .quarantine(cause: .outside("because"), holding: false), .retry,
         ]
 
     /// Every way there is; what is not here is not possible.
@@ -32,11 +32,11 @@ import Testing
         .ready: [.lease(other): .leased(other), .retire: .retiring],
         .leased(session): [.retire: .retiring],
         .retiring: [
-            .removed: .empty, .quarantine(cause: "because", holding: true): .quarantined(cause: "because", holding: true),
-            .quarantine(cause: "because", holding: false): .quarantined(cause: "because", holding: false),
+            .removed: .empty, .quarantine(cause: .outside("because"), holding: true): .quarantined(cause: .outside("because"), holding: true),
+            .quarantine(cause: .outside("because"), holding: false): .quarantined(cause: .outside("because"), holding: false),
         ],
-        .quarantined(cause: "why", holding: true): [.retry: .retiring, .retire: .retiring],
-        .quarantined(cause: "why", holding: false): [.retry: .empty, .retire: .retiring],
+        .quarantined(cause: .outside("why"), holding: true): [.retry: .retiring, .retire: .retiring],
+        .quarantined(cause: .outside("why"), holding: false): [.retry: .empty, .retire: .retiring],
     ]
 
     @Test func everyChangeOfEveryStateIsAsTheTableSays() {
@@ -73,6 +73,6 @@ import Testing
 
     @Test func onlyWhatIsEmptyOrHoldsNothingIsOutOfTheBooks() {
         let free = Self.states.filter { !$0.holdsResources }
-        #expect(Set(free) == [.empty, .quarantined(cause: "why", holding: false)])
+        #expect(Set(free) == [.empty, .quarantined(cause: .outside("why"), holding: false)])
     }
 }

@@ -28,7 +28,7 @@ import Testing
     }
 
     private static let states: [DesktopState] =
-        [.empty, .ready, .retiring, .quarantined(cause: "디스크 ' is full", holding: true), .quarantined(cause: "", holding: false)]
+        [.empty, .ready, .retiring, .quarantined(cause: .outside("디스크 ' is full"), holding: true), .quarantined(cause: .outside(""), holding: false)]
         + PreparationStep.allCases.map { DesktopState.preparing($0) }
 
     @Test(arguments: states)
@@ -49,8 +49,8 @@ import Testing
     func aFailureIsKeptWithItsConsoleUntilItIsOvercome(step: PreparationStep?) async throws {
         let fixture = try await Fixture()
         var desktop = fixture.desktops[0]
-        desktop.state = .quarantined(cause: "RDP did not answer", holding: false)
-        desktop.failure = Failure(count: 4, generation: desktop.generation, step: step, cause: "RDP did not answer")
+        desktop.state = .quarantined(cause: .outside("RDP did not answer"), holding: false)
+        desktop.failure = Failure(count: 4, generation: desktop.generation, step: step, cause: .outside("RDP did not answer"))
         let id = desktop.id
         try await fixture.store.apply([.desktopChanged(desktop)])
         try await fixture.store.apply([
@@ -69,11 +69,38 @@ import Testing
         #expect(try await store.room().desktops == [desktop, fixture.desktops[1]])
     }
 
+    @Test func aCauseCanBeToldInAnyLanguageAfterARestart() async throws {
+        let fixture = try await Fixture()
+        let cause = Sentence.said("{1} within {0}", [.said("{0} s", [.outside("420")]), .outside("\"{0}\" / 없음 \\")])
+        var desktop = fixture.desktops[0]
+        desktop.state = .quarantined(cause: cause, holding: false)
+        desktop.failure = Failure(count: 1, generation: desktop.generation, step: .overlay, cause: cause)
+        let checkpoint = Checkpoint(
+            id: CheckpointID(rawValue: 1), image: fixture.image.id, profile: fixture.lab.profile, host: "xen", state: .failed(cause: cause), failures: 1)
+        try await fixture.store.apply([.desktopChanged(desktop), .checkpointAdded(checkpoint)])
+        try fixture.store.close()
+        let room = try await Fixture.open(fixture.path).room()
+        let stored = try #require(room.desktops.first)
+        guard case .quarantined(let first, _) = stored.state, case .failed(let third)? = room.checkpoints.first?.state else {
+            Issue.record("\(room.desktops) \(room.checkpoints)")
+            return
+        }
+        for told in [first, try #require(stored.failure).cause, third] {
+            #expect(told.text { $0 == "{0} s" ? "{0}초" : "{0} 안에 {1}" } == "420초 안에 \"{0}\" / 없음 \\")
+            #expect(told.description == "\"{0}\" / 없음 \\ within 420 s")
+        }
+    }
+
+    @Test(arguments: ["no memory", "", "{\"said\":1,\"with\":[]}", "{it failed", "[\"a\"]", "12", "'x' is full: \"y\""])
+    func aCauseOfAnEarlierVersionIsToldAsItIs(text: String) {
+        #expect(StoredSentence(column: text).sentence.text { _ in "another" } == text)
+    }
+
     @Test func aNewDesktopIsAddedWithItsFailure() async throws {
         let fixture = try await Fixture()
         let desktop = Desktop(
             id: DesktopID(rawValue: 3), lab: fixture.lab.id, number: 3, name: "room1-3", place: Place(rawValue: 3),
-            failure: Failure(count: 1, generation: Generation(rawValue: 1), step: .overlay, cause: "disk full", console: ["a", "b"]))
+            failure: Failure(count: 1, generation: Generation(rawValue: 1), step: .overlay, cause: .outside("disk full"), console: ["a", "b"]))
         try await fixture.store.apply([.desktopAdded(desktop)])
         #expect(try await fixture.store.room().desktops.last == desktop)
     }

@@ -74,7 +74,7 @@ import Testing
         }
         let store = try DesktopStore(path: path, clock: { 6 })
         let room = try await store.room()
-        #expect(room.desktops.map(\.state) == [.ready, .quarantined(cause: "no memory", holding: false)])
+        #expect(room.desktops.map(\.state) == [.ready, .quarantined(cause: .outside("no memory"), holding: false)])
         #expect(room.desktops.map(\.failure) == [nil, nil])
         #expect(room.since == [DesktopID(rawValue: 1): 3, DesktopID(rawValue: 2): 3])
         #expect(room.readAt == 6)

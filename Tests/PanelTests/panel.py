@@ -377,6 +377,44 @@ def the_panel_speaks_korean_where_the_browser_does_and_where_one_chooses_it():
     browser.press("form[action='/panel/language'] button[value='en']")
 
 
+def english(text):
+    """Where a text has three English words after one another."""
+    return re.findall(r"[A-Za-z]+(?: [A-Za-z]+){2,}", text)
+
+
+@fact
+def in_korean_a_desktop_says_why_and_a_form_is_refused_in_korean():
+    browser.open("/")
+    browser.press("form[action='/panel/language'] button[value='ko']")
+    try:
+        browser.open("/desktops/room-1")
+        seen = set()
+
+        def read():
+            state = re.search("state-([a-z]+)", browser.find("main .heading [class*='state-']").get_attribute("class"))[1]
+            assert not english(browser.text()), browser.text()
+            if state == "ready" and "preparing" not in seen:
+                browser.press("main form[action='/desktops/room-1/remake'] button[type=submit]")
+            seen.add(state)
+            return state == "ready" and "preparing" in seen
+
+        until("it is made before one's eyes, and ready", read, 120)
+        for field, value in [("memory", "much"), ("memory", "999 GiB"), ("size", "9000")]:
+            browser.open("/labs/room")
+            browser.fill(field, value)
+            browser.press("main button[value='save']")
+            told = browser.text("[role=alert]")
+            assert re.search("[가-힣]{2}", told) and not english(told), told
+        browser.open("/desktops/room-1")
+        browser.fill("memory", "3 GiB")
+        browser.press("main button[value='preview']")
+        told = browser.text(".means")
+        assert re.search("[가-힣]{2}", told) and not english(told), told
+    finally:
+        browser.open("/")
+        browser.press("form[action='/panel/language'] button[value='en']")
+
+
 @fact
 def prometheus_understands_what_a_program_reads():
     browser.open("/settings")

@@ -9,7 +9,7 @@ import ServiceLifecycle
 /// Numbers and amounts that somebody typed into a form.
 enum PanelField {
     static func whole(_ untrustedText: String, _ field: String) throws(Problem) -> Int {
-        guard let number = Int(untrustedText) else { throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: "use a whole number") }
+        guard let number = Int(untrustedText) else { throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: Declined.useWholeNumber()) }
         return number
     }
 
@@ -18,7 +18,7 @@ enum PanelField {
         do {
             return ByteCount(rawValue: try Bytes.parse(untrustedText))
         } catch {
-            throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: "write it like 512MiB or 1.5GiB")
+            throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: Declined.writeBytes())
         }
     }
 
@@ -33,7 +33,7 @@ enum PanelField {
         do {
             return .seconds(try Seconds.parse(untrustedText))
         } catch {
-            throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: "write it like 90s, 10min or 1h")
+            throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: Declined.writeTime())
         }
     }
 }
@@ -244,7 +244,7 @@ extension PanelRoutes {
         guard let place = Int(column).flatMap({ column in Int(row).flatMap { TablePlace(column: column, row: $0) } }) else {
             throw Problem.invalid(
                 "place", value: String("\(column), \(row)".prefix(40)),
-                remedy: "use a column from 1 to \(TablePlace.columns.upperBound) and a row from 1 to \(TablePlace.rows.upperBound)")
+                remedy: Declined.usePlace(TablePlace.columns.upperBound, TablePlace.rows.upperBound))
         }
         try await seats.place(seat.name, at: place)
         await note(visit, "seat-place", seat.name, "\(place.column), \(place.row)")

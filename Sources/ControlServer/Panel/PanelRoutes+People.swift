@@ -163,7 +163,7 @@ extension PanelRoutes {
         let form = visit.form
         do {
             let days = try PanelField.whole(form["days"], "days")
-            guard (1...366).contains(days) else { throw Problem.invalid("days", value: "\(days)", remedy: "use 1 to 366") }
+            guard (1...366).contains(days) else { throw Problem.invalid("days", value: "\(days)", remedy: Declined.useRange(1, 366)) }
             let token = try await people.addToken(
                 form["name"], for: person, mayChange: form["scope"] == "change", lifetime: .seconds(days * 86_400))
             await note(visit, "token-add", form["name"], form["scope"] == "change" ? "change" : "read")
@@ -185,7 +185,7 @@ extension PanelRoutes {
     func addPerson(_ visit: Visit) async throws -> PanelAnswer {
         let form = visit.form
         do throws(BrokerError) {
-            guard let role = Role(rawValue: form["role"]) else { throw .invalid(field: "role", value: "", remedy: "choose one") }
+            guard let role = Role(rawValue: form["role"]) else { throw .invalid(field: "role", value: "", remedy: Declined.chooseOne()) }
             let person = try await people.add(form["name"], role: role, labs: form.all("lab"), password: form.raw("password"))
             await note(visit, "person-add", person.name, role.rawValue)
         } catch {

@@ -190,7 +190,8 @@ extension PanelRoutes {
             let isPreview = form["do"] == "preview"
             let consequences = try await administration.changeDesktop(name, change, onlyTell: isPreview)
             guard !isPreview else {
-                return .page(try await page(of: told, visit, visit.viewer(), hardware: hardware, consequences: consequences))
+                return .page(try await page(
+                        of: told, visit, visit.viewer(), hardware: hardware, consequences: consequences.map { visit.texts($0) }))
             }
             await note(visit, "desktop-change", name, change.inShort)
         } catch {
@@ -228,7 +229,7 @@ extension PanelRoutes {
         guard names.allSatisfy(watched.contains) else { throw Problem.notYours }
         // All or none.
         if let aside = try await administration.desktops(lab: nil).first(where: { $0.isSetAside && names.contains($0.name) }) {
-            throw BrokerError.inUse(kind: "desktop", name: aside.name, by: "an administrator, who has put it in quarantine; choose the others alone")
+            throw BrokerError.inUse(kind: "desktop", name: aside.name, by: Declined.quarantinedAmongOthers())
         }
         for name in names {
             try await administration.remakeDesktop(name)

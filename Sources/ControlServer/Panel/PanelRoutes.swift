@@ -195,7 +195,14 @@ struct PanelRoutes: Sendable {
     func refusal(_ error: any Error, _ visit: Visit) throws -> Refusal {
         let problem = Problem(failure: error, audience: .administrator, logger: visit.logger)
         guard problem.status < 500 else { throw error }
-        return Refusal(text: problem.detail, field: problem.field, remedy: problem.remedy)
+        let (text, remedy) = Self.told(problem, visit.texts)
+        return Refusal(text: text, field: problem.field, remedy: remedy)
+    }
+
+    /// What a problem says, and what to do where that does not say it already.
+    static func told(_ problem: Problem, _ texts: Texts) -> (text: String, remedy: String?) {
+        let (text, remedy) = (texts(problem.detail), problem.remedy.map { texts($0) })
+        return (text, remedy.flatMap { text.contains($0) ? nil : $0 })
     }
 
     /// Writes into the journal what was done. That it was done stands, also where that fails.
@@ -269,9 +276,9 @@ private struct PanelProblemMiddleware: RouterMiddleware {
             let chosen = request.cookies[PanelCookie.language].flatMap { Language(rawValue: $0.value) }
             let texts = routes.pages.files.texts(chosen ?? Language(acceptedBy: request.headers[.acceptLanguage]))
             let viewer = Viewer(person: nil, texts: texts, csrf: "", path: "/")
-            let text = problem.status == 404 && problem.kind == "no-such-address" ? texts("error.notFound") : problem.detail
+            let (text, remedy) = PanelRoutes.told(problem, texts)
             return PanelRoutes.page(
-                routes.pages.problem(title: texts("title.problem"), text: text, remedy: problem.remedy, for: viewer),
+                routes.pages.problem(title: texts("title.problem"), text: text, remedy: remedy, for: viewer),
                 HTTPResponse.Status(code: problem.status))
         }
     }

@@ -113,7 +113,7 @@ extension HTTPLine {
     func message<Message: Decodable>(_ method: HTTPMethod, _ path: String, _ body: any Encodable & Sendable) async throws -> Message {
         let answer = try await ask(method, path, body)
         guard (200..<300).contains(answer.status) else {
-            throw Refusal(description: try JSONDecoder().decode(Problem.self, from: answer.body).detail)
+            throw Refusal(description: try JSONDecoder().decode(Problem.self, from: answer.body).detail.description)
         }
         return try JSONDecoder().decode(Message.self, from: answer.body)
     }

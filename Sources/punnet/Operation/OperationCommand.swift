@@ -9,7 +9,7 @@ struct OperationCommand: AsyncParsableCommand {
     static func table(_ operations: [OperationMessage]) -> String {
         var table = TextTable("OPERATION", "KIND", "SUBJECT", "BEGAN", "STATE", "NOTE")
         for operation in operations {
-            let note = operation.problem?.detail ?? operation.result?.name ?? (operation.state == .running ? words(for: operation.progress) : "")
+            let note = operation.problem?.detail.description ?? operation.result?.name ?? (operation.state == .running ? words(for: operation.progress) : "")
             table.add(operation.id, operation.kind, operation.subject, Clock.local(operation.began.seconds), operation.state.rawValue, note)
         }
         return table.text(otherwise: "No operations since punnetd was started.")
