@@ -114,7 +114,8 @@ let package = Package(
         .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
         .testTarget(
             name: "XenHypervisorTests",
-            dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging]),
+            dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging],
+            exclude: ["guard-trial"]),
         .testTarget(name: "XenLabTests", dependencies: ["Hypervisor", "HypervisorContract"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", logging]),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
