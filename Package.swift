@@ -114,7 +114,8 @@ let package = Package(
         .testTarget(name: "LibvirtTests", dependencies: ["Libvirt"]),
         .testTarget(
             name: "XenHypervisorTests",
-            dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging]),
+            dependencies: ["XenHypervisor", "Hypervisor", "HypervisorContract", "DesktopModel", "Identity", "Libvirt", logging],
+            exclude: ["guard-trial"]),
         .testTarget(name: "XenLabTests", dependencies: ["Hypervisor", "HypervisorContract"]),
         .testTarget(name: "BrokerTests", dependencies: ["Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", logging]),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "punnet"]),
@@ -122,7 +123,7 @@ let package = Package(
             name: "ControlServerTests",
             dependencies: [
                 "ControlServer", "ControlAPI", "ControlPanel", "Broker", "DesktopModel", "DesktopStore", "Hypervisor", "Identity", "punnet", logging,
-                lifecycle,
+                lifecycle, .product(name: "Subprocess", package: "swift-subprocess"),
             ]),
         .testTarget(name: "ControlPanelTests", dependencies: ["ControlPanel", "ControlServer", "ControlAPI", "Broker", "DesktopModel", "DesktopStore", "Hypervisor"]),
         .testTarget(

@@ -167,6 +167,9 @@ public final class Administration: Sendable {
 
     // MARK: Labs
 
+    /// Whether the server leads to the internet, for the labs that are to reach it.
+    public var leadsToInternet: Bool { broker.network.leadsToInternet }
+
     public func createLab(_ draft: LabDraft) async throws(BrokerError) -> LabReport {
         try await inTurn { () async throws(BrokerError) in try await self.create(draft) }
     }
@@ -184,7 +187,8 @@ public final class Administration: Sendable {
         let checked = Lab(
             id: LabID(rawValue: 0), name: name, image: image.id, profile: Profile(vcpus: draft.vcpus, memory: draft.memory), size: draft.size,
             leastReady: draft.leastReady, atOnce: draft.atOnce, grace: draft.grace, airing: draft.airing, afterSession: draft.afterSession,
-            longest: draft.longest, idle: draft.idle, warning: draft.warning)
+            longest: draft.longest, idle: draft.idle, warning: draft.warning, internet: draft.internet)
+        try room.checkInternet(draft.internet)
         try room.check(checked, image)
         let lab: Lab
         do {

@@ -45,6 +45,9 @@ public actor Broker: Service {
     /// Whether the desktops' network stood since this start: no desktop is begun before.
     private var isNetworkPrepared = false
     private var isNetworkLookedAfter = false
+    /// Whether somebody sees to it that the internet is open to whom it is to be, and whether it may not be.
+    private var isInternetLookedAfter = false
+    private var mayInternetBeOtherwise = false
 
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var nextClaim: UInt64 = 1
@@ -80,7 +83,8 @@ public actor Broker: Service {
             try await host.serve(domain, with: profile)
         }
         room = Room(
-            installation: store.installation, settings: settings, addresses: addresses, now: Instant(sinceStart: .zero))
+            installation: store.installation, settings: settings, addresses: addresses, leadsToInternet: network.leadsToInternet,
+            now: Instant(sinceStart: .zero))
     }
 
     /// Names who ends links at the relay. Before `run()`.
@@ -206,6 +210,8 @@ public actor Broker: Service {
         case .unpause(let session, let domain):
             Task { deliver(await unpause(session, domain)) }
         case .serve(let domain, let profile): serving.give(profile, to: domain)
+        case .openInternet:
+            Task { await openInternet() }
         case .answer(let claim, let answer):
             claims.removeValue(forKey: claim)?.resume(returning: answer)
         case .tell(let seat, let event):
@@ -303,6 +309,8 @@ public actor Broker: Service {
             try await network.prepare()
             isNetworkPrepared = true
             troubles["network"] = nil
+            // Its rules may have been gone, and with them to whom the internet was open.
+            Task { await openInternet() }
         } catch {
             troubles["network"] = Cause.noNetwork(Sentence(error))
         }
@@ -318,6 +326,26 @@ public actor Broker: Service {
                 await prepareNetwork()
             }
             isNetworkLookedAfter = false
+        }
+    }
+
+    /// Has the internet open to whom the room says, and to nobody where it does not say; tries until that is so.
+    private func openInternet() async {
+        mayInternetBeOtherwise = true
+        guard !isInternetLookedAfter else { return }
+        isInternetLookedAfter = true
+        defer { isInternetLookedAfter = false }
+        while mayInternetBeOtherwise, phase != .stopped, let places = room.online {
+            mayInternetBeOtherwise = false
+            do {
+                try await network.openInternet(to: places)
+                troubles["internet"] = nil
+            } catch {
+                mayInternetBeOtherwise = true
+                troubles["internet"] = Cause.noInternetChange(Sentence(error))
+                logger.warning("to whom the internet is open could not be set", metadata: ["cause": "\(error)"])
+                guard (try? await clock.sleep(for: room.settings.refillPause)) != nil else { return }
+            }
         }
     }
 

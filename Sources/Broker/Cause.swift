@@ -96,5 +96,6 @@ enum Cause: String, Phrases {
     // MARK: What is wrong with the whole server
     case bootedInstead = "desktops of {0} with {1} are booted, not restored, and take longer: {2}"
     case noNetwork = "the desktops' network is not ready: {0}"
+    case noInternetChange = "to which desktops the internet is open could not be set, and is tried again: {0}"
     case stray = "{0} belongs to no desktop and cannot be cleared away: {1}"
 }

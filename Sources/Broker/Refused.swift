@@ -75,6 +75,8 @@ enum Refused: String, Phrases {
     case leaveIdentity = "leave it: each of its desktops has an identity of its own, by its package punnet-guest"
     case writeAtMost = "write at most {0} characters"
     case writeCharacters = "write {0} to {1} characters"
+    case leadToInternetFirst =
+        "this server keeps all desktops from it; set 'network.internet: true' in /etc/punnet/punnet.yaml first, and restart the server"
     case useHostName = "use 1 to 32 lower-case letters, digits and hyphens, a letter first"
     case usePersonName = "use 1 to 40 letters, digits and spaces"
     case useCharacters = "use {0} to {1} characters"
@@ -106,7 +108,7 @@ enum Named: String, Phrases {
     case labName = "lab name"
     case seatName = "seat name"
     case imageName = "image name"
-    case name, size, memory, vCPUs, vcpus, role, place, days, password, message, notes, folder, file, text, order, warning, longest, idle, airing
+    case name, size, memory, vCPUs, vcpus, role, place, days, password, message, notes, folder, file, text, order, warning, longest, idle, airing, internet
     case chain, key
     case leastReady = "least ready"
     case atOnce = "at once"

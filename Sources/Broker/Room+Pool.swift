@@ -37,6 +37,7 @@ extension Room {
                 id: nextDesktop, lab: lab.id, number: number, name: "\(lab.name)-\(number)", place: Place(rawValue: place))
             nextDesktop = DesktopID(rawValue: nextDesktop.rawValue + 1)
             desktops[desktop.id] = desktop
+            mayReachOtherwise = true
             works[desktop.id] = Work(since: now, isBeingAdded: true)
             numbers.insert(number)
             taken.insert(place)
@@ -113,6 +114,7 @@ extension Room {
 
     private mutating func drop(_ id: DesktopID) {
         desktops[id] = nil
+        mayReachOtherwise = true
         works[id] = nil
         record([.desktopRemoved(id)], .dropped(id))
     }
@@ -465,6 +467,7 @@ extension Room {
         case .added(let id):
             // It exists nowhere but here; the next filling adds it again, with another number.
             desktops[id] = nil
+            mayReachOtherwise = true
             works[id] = nil
             refillAt = now + settings.refillPause
             effects.append(.notice("a desktop could not be written to the database", ["cause": "\(cause)"]))

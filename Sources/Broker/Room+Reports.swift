@@ -7,9 +7,11 @@ extension Room {
         return lab
     }
 
-    /// The lab as a change would have it; nothing is checked but that there are lab and image.
+    /// The lab as a change would have it; nothing is checked but that there are lab, image, and the internet where it is wished.
     func lab(named name: String, after change: LabChange) throws(BrokerError) -> Lab {
         var lab = try lab(named: name)
+        try checkInternet(change.internet)
+        lab.internet = change.internet ?? lab.internet
         if let wanted = change.image { lab.image = try image(named: wanted).id }
         lab.profile.vcpus = change.vcpus ?? lab.profile.vcpus
         lab.profile.memory = change.memory ?? lab.profile.memory

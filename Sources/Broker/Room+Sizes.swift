@@ -84,6 +84,7 @@ extension Room {
         {
             told.append(.bootedFirst)
         }
+        if changed.internet != lab.internet { told.append(changed.internet ? .internetOpened : .internetClosed) }
         return told.isEmpty ? [.nothing] : told
     }
 

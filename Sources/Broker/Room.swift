@@ -12,9 +12,15 @@ struct Room: Sendable {
     let settings: BrokerSettings
     /// Which place has which address.
     let addresses: AddressPlan
+    /// Whether the desktops' network leads to the internet at all.
+    let leadsToInternet: Bool
+    /// To which places the internet is to be open; nil until the room was adopted.
+    var online: Set<Place>?
     var now: Instant
 
-    var labs: [LabID: Lab] = [:]
+    var labs: [LabID: Lab] = [:] {
+        didSet { mayReachOtherwise = true }
+    }
     var images: [ImageVersionID: ImageVersion] = [:]
     var seats: [SeatID: RoomSeat] = [:]
     var desktops = Desktops()
@@ -60,6 +66,8 @@ struct Room: Sendable {
     /// When each lab last had a desktop begun, as a count of all that were.
     var turns: [LabID: UInt64] = [:]
     var nextTurn: UInt64 = 1
+    /// Whether labs have changed, or desktops come or gone, since it was looked who is to reach the internet.
+    var mayReachOtherwise = false
 
     /// What was counted since the daemon began.
     var figures = Figures()
@@ -67,10 +75,11 @@ struct Room: Sendable {
     /// What is to be done as the outcome of the event at hand, in order.
     var effects: [RoomEffect] = []
 
-    init(installation: UInt64, settings: BrokerSettings, addresses: AddressPlan, now: Instant) {
+    init(installation: UInt64, settings: BrokerSettings, addresses: AddressPlan, leadsToInternet: Bool = true, now: Instant) {
         self.installation = installation
         self.settings = settings
         self.addresses = addresses
+        self.leadsToInternet = leadsToInternet
         self.now = now
     }
 
@@ -110,6 +119,7 @@ struct Room: Sendable {
         case .remake(let id): remake(id)
         case .timePassed: timePassed()
         }
+        openInternet()
         return effects
     }
 

@@ -22,6 +22,9 @@ enum RoomEffect: Sendable {
     /// Says that somebody works at a domain, which has so much of what it was built with, however often it must be tried while it is there.
     /// Nothing follows.
     case serve(DomainUUID, Profile)
+    /// Opens the internet to the desktops at these places and to no others, however often it must be tried, until it is to be otherwise. Nothing
+    /// follows.
+    case openInternet(Set<Place>)
     case answer(ClaimID, Result<Lent, BrokerError>)
     case tell(SeatID, SeatEvent)
     /// Ends a session's links through the relay.

@@ -165,10 +165,11 @@ public struct LabDraft: Hashable, Sendable {
     public var longest: Duration
     public var idle: Duration
     public var warning: Duration
+    public var internet: Bool
     public init(
         name: String, image: String, vcpus: Int, memory: ByteCount, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
         airing: Duration = Lab.usualAiring, afterSession: AfterSession, longest: Duration = .zero, idle: Duration = .zero,
-        warning: Duration = Lab.usualWarning
+        warning: Duration = Lab.usualWarning, internet: Bool = false
     ) {
         self.name = name
         self.image = image
@@ -183,6 +184,7 @@ public struct LabDraft: Hashable, Sendable {
         self.longest = longest
         self.idle = idle
         self.warning = warning
+        self.internet = internet
     }
 }
 
@@ -207,10 +209,11 @@ public struct LabChange: Hashable, Sendable {
     public var longest: Duration?
     public var idle: Duration?
     public var warning: Duration?
+    public var internet: Bool?
     public init(
         image: String? = nil, vcpus: Int? = nil, memory: ByteCount? = nil, size: Int? = nil, leastReady: Int? = nil, atOnce: Int? = nil,
         grace: Duration? = nil, airing: Duration? = nil, afterSession: AfterSession? = nil, longest: Duration? = nil, idle: Duration? = nil,
-        warning: Duration? = nil
+        warning: Duration? = nil, internet: Bool? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
@@ -224,6 +227,7 @@ public struct LabChange: Hashable, Sendable {
         self.longest = longest
         self.idle = idle
         self.warning = warning
+        self.internet = internet
     }
 }
 
@@ -241,4 +245,7 @@ public enum LabConsequence: Hashable, Sendable {
     case removed(Int)
     /// One is booted and frozen first: there is no checkpoint of such a desktop yet.
     case bootedFirst
+    /// All of its desktops reach the internet, or do no more, at once and as they are.
+    case internetOpened
+    case internetClosed
 }

@@ -65,6 +65,8 @@ public struct LabMessage: Hashable, Sendable, Codable {
     public let idleSeconds: Int
     /// How long before such an end its seat is told.
     public let warningSeconds: Int
+    /// Whether its desktops may reach the internet, where the server leads there.
+    public let internet: Bool
     /// How many desktops are in each state, by the state's word.
     public let desktops: [String: Int]
     /// How many seats wait for a desktop.
@@ -72,7 +74,7 @@ public struct LabMessage: Hashable, Sendable, Codable {
 
     public init(
         name: String, image: String, vcpus: Int, memory: Int64, size: Int, leastReady: Int, atOnce: Int, graceSeconds: Int, airingSeconds: Int,
-        afterSession: String, longestSeconds: Int, idleSeconds: Int, warningSeconds: Int, desktops: [String: Int], waiting: Int
+        afterSession: String, longestSeconds: Int, idleSeconds: Int, warningSeconds: Int, internet: Bool, desktops: [String: Int], waiting: Int
     ) {
         self.name = name
         self.image = image
@@ -87,6 +89,7 @@ public struct LabMessage: Hashable, Sendable, Codable {
         self.longestSeconds = longestSeconds
         self.idleSeconds = idleSeconds
         self.warningSeconds = warningSeconds
+        self.internet = internet
         self.desktops = desktops
         self.waiting = waiting
     }
@@ -116,10 +119,13 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
     public let idleSeconds: Int?
     /// As in `LabMessage`; absent: 300.
     public let warningSeconds: Int?
+    /// As in `LabMessage`; absent: false.
+    public let internet: Bool?
 
     public init(
         name: String, image: String, vcpus: Int, memory: Int64, size: Int, leastReady: Int? = nil, atOnce: Int? = nil, graceSeconds: Int,
-        airingSeconds: Int? = nil, afterSession: String, longestSeconds: Int? = nil, idleSeconds: Int? = nil, warningSeconds: Int? = nil
+        airingSeconds: Int? = nil, afterSession: String, longestSeconds: Int? = nil, idleSeconds: Int? = nil, warningSeconds: Int? = nil,
+        internet: Bool? = nil
     ) {
         self.name = name
         self.image = image
@@ -134,6 +140,7 @@ public struct LabDraftMessage: Hashable, Sendable, Codable {
         self.longestSeconds = longestSeconds
         self.idleSeconds = idleSeconds
         self.warningSeconds = warningSeconds
+        self.internet = internet
     }
 }
 
@@ -151,11 +158,12 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
     public let longestSeconds: Int?
     public let idleSeconds: Int?
     public let warningSeconds: Int?
+    public let internet: Bool?
 
     public init(
         image: String? = nil, vcpus: Int? = nil, memory: Int64? = nil, size: Int? = nil, leastReady: Int? = nil, atOnce: Int? = nil,
         graceSeconds: Int? = nil, airingSeconds: Int? = nil, afterSession: String? = nil, longestSeconds: Int? = nil,
-        idleSeconds: Int? = nil, warningSeconds: Int? = nil
+        idleSeconds: Int? = nil, warningSeconds: Int? = nil, internet: Bool? = nil
     ) {
         self.image = image
         self.vcpus = vcpus
@@ -169,6 +177,7 @@ public struct LabChangeMessage: Hashable, Sendable, Codable {
         self.longestSeconds = longestSeconds
         self.idleSeconds = idleSeconds
         self.warningSeconds = warningSeconds
+        self.internet = internet
     }
 }
 

@@ -17,6 +17,8 @@ public struct LabForm: Sendable {
     public var longest = "0"
     public var idle = "0"
     public var warning = "5min"
+    /// `on` or `off`.
+    public var internet = "off"
 
     public init() {}
 
@@ -35,6 +37,7 @@ public struct LabForm: Sendable {
         longest = Self.limit(lab.longest)
         idle = Self.limit(lab.idle)
         warning = Self.limit(lab.warning)
+        internet = lab.internet ? "on" : "off"
     }
 }
 
@@ -62,9 +65,10 @@ extension Pages {
 
     /// - Parameters:
     ///   - lab: The lab that is there; nil for a new one.
+    ///   - leadsToInternet: Whether the server leads to the internet, for the labs that are to reach it.
     ///   - consequences: What a change would mean; nil where nobody has asked.
     public func lab(
-        _ lab: LabReport?, form: LabForm, images: [ImageReport], consequences: [String]?, for viewer: Viewer
+        _ lab: LabReport?, form: LabForm, images: [ImageReport], leadsToInternet: Bool, consequences: [String]?, for viewer: Viewer
     ) -> String {
         let texts = viewer.texts
         return html(
@@ -80,7 +84,10 @@ extension Pages {
                 "afterSessions": AfterSession.allCases.map { after -> Fields in
                     ["value": after.rawValue, "label": texts("after.\(after.rawValue)"), "isChosen": after.rawValue == form.afterSession]
                 },
-                "hasConsequences": consequences != nil, "consequences": consequences ?? [], "fits": known(nil), "canDelete": lab != nil,
+                "internet": ["on", "off"].map { choice -> Fields in
+                    ["value": choice, "label": texts("lab.internet.\(choice)"), "isChosen": choice == form.internet]
+                },
+                "internetHelp": texts(leadsToInternet ? "lab.internetHelp" : "lab.noInternetHelp"), "hasConsequences": consequences != nil, "consequences": consequences ?? [], "fits": known(nil), "canDelete": lab != nil,
                 "deleteHref": known(lab.map { "/labs/\($0.lab.name)/delete" }),
             ])
     }

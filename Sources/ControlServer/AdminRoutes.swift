@@ -503,8 +503,8 @@ extension SeatJoin {
 }
 
 extension LabReport {
-    /// For the journal: its image, its hardware and its size.
-    var inShort: String { "\(image), \(lab.profile.vcpus) vCPUs, \(lab.profile.memory), \(lab.size)" }
+    /// For the journal: its image, its hardware, its size, and whether the internet is open to it.
+    var inShort: String { "\(image), \(lab.profile.vcpus) vCPUs, \(lab.profile.memory), \(lab.size), internet \(lab.internet ? "on" : "off")" }
 }
 
 extension ImageChange {

@@ -58,6 +58,7 @@ enum Declined: String, Phrases {
     case useNumber = "use a number from {0} to {1}"
     case useRange = "use {0} to {1}"
     case givePEM = "give it as PEM, from -----BEGIN to -----END, and the key not encrypted"
+    case useOnOrOff = "use 'on' or 'off'"
     case useFlag = "use 'true' or 'false'"
     case giveLabOrBlocked = "give 'lab', 'blocked' or both"
     case giveHardware = "give 'vcpus', 'memory' or both, or 'asLab' alone"

@@ -36,7 +36,7 @@ extension LabMessage {
             leastReady: lab.leastReady, atOnce: lab.atOnce, graceSeconds: Int(lab.grace.components.seconds),
             airingSeconds: Int(lab.airing.components.seconds), afterSession: lab.afterSession.rawValue,
             longestSeconds: Int(lab.longest.components.seconds), idleSeconds: Int(lab.idle.components.seconds),
-            warningSeconds: Int(lab.warning.components.seconds), desktops: report.desktops, waiting: report.waiting)
+            warningSeconds: Int(lab.warning.components.seconds), internet: lab.internet, desktops: report.desktops, waiting: report.waiting)
     }
 }
 
@@ -48,7 +48,7 @@ extension LabDraft {
             leastReady: untrusted.leastReady ?? 0, atOnce: untrusted.atOnce ?? 0, grace: .seconds(untrusted.graceSeconds),
             airing: untrusted.airingSeconds.map { .seconds($0) } ?? Lab.usualAiring, afterSession: try Untrusted.afterSession(untrusted.afterSession),
             longest: .seconds(untrusted.longestSeconds ?? 0), idle: .seconds(untrusted.idleSeconds ?? 0),
-            warning: untrusted.warningSeconds.map { .seconds($0) } ?? Lab.usualWarning)
+            warning: untrusted.warningSeconds.map { .seconds($0) } ?? Lab.usualWarning, internet: untrusted.internet ?? false)
     }
 }
 
@@ -66,6 +66,7 @@ extension LabChange {
         longest = untrusted.longestSeconds.map { .seconds($0) }
         idle = untrusted.idleSeconds.map { .seconds($0) }
         warning = untrusted.warningSeconds.map { .seconds($0) }
+        internet = untrusted.internet
         if let after = untrusted.afterSession { afterSession = try Untrusted.afterSession(after) }
     }
 }

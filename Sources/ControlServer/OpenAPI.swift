@@ -136,7 +136,7 @@ enum OpenAPI {
     private static let lab: [String: JSON] = [
         "name": text, "image": text, "vcpus": whole, "memory": whole, "size": whole, "leastReady": whole, "atOnce": whole, "graceSeconds": whole,
         "airingSeconds": whole, "afterSession": ["type": "string", "enum": ["claim-again", "shut-down"]], "longestSeconds": count, "idleSeconds": count,
-        "warningSeconds": count,
+        "warningSeconds": count, "internet": truth,
     ]
 
     static let schemas: [String: JSON] = [
@@ -153,7 +153,7 @@ enum OpenAPI {
         "Lab": object(
             lab.merging(["desktops": ["type": "object", "additionalProperties": count], "waiting": count]) { first, _ in first }),
         "LabDraft": object(
-            lab.merging(["name": ownName, "image": .object(name)]) { $1 }, optional: ["leastReady", "atOnce", "airingSeconds", "longestSeconds", "idleSeconds", "warningSeconds"]
+            lab.merging(["name": ownName, "image": .object(name)]) { $1 }, optional: ["leastReady", "atOnce", "airingSeconds", "longestSeconds", "idleSeconds", "warningSeconds", "internet"]
         ),
         "LabChange": object(lab.merging(["image": .object(name)]) { $1 }.filter { $0.key != "name" }, optional: Set(lab.keys)),
         "Image": object([

@@ -43,11 +43,13 @@ public struct Lab: Hashable, Sendable {
     public var warning: Duration
     /// What a lab's warning is where nobody says otherwise.
     public static let usualWarning = Duration.seconds(300)
+    /// Whether its desktops may reach the internet, those in use included.
+    public var internet: Bool
 
     public init(
         id: LabID, name: String, image: ImageVersionID, profile: Profile, size: Int, leastReady: Int = 0, atOnce: Int = 0, grace: Duration,
         airing: Duration = Self.usualAiring, afterSession: AfterSession, longest: Duration = .zero, idle: Duration = .zero,
-        warning: Duration = Self.usualWarning
+        warning: Duration = Self.usualWarning, internet: Bool = false
     ) {
         self.id = id
         self.name = name
@@ -62,5 +64,6 @@ public struct Lab: Hashable, Sendable {
         self.longest = longest
         self.idle = idle
         self.warning = warning
+        self.internet = internet
     }
 }

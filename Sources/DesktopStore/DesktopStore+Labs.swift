@@ -75,7 +75,8 @@ extension DesktopStore {
             try db.execute(
                 sql: """
                     INSERT INTO lab (name, image_version, vcpus, memory, size, least_ready, at_once, grace_nanoseconds, airing_nanoseconds,
-                        after_session, longest_nanoseconds, idle_nanoseconds, warning_nanoseconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                        after_session, longest_nanoseconds, idle_nanoseconds, warning_nanoseconds, internet)
+                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: StatementArguments(Self.columns(of: new)))
             guard let lab = try Self.rows(db, "SELECT * FROM lab WHERE id = ?", of: "lab", arguments: [db.lastInsertedRowID]).first else {
@@ -92,18 +93,20 @@ extension DesktopStore {
             try db.execute(
                 sql: """
                     UPDATE lab SET name = ?, image_version = ?, vcpus = ?, memory = ?, size = ?, least_ready = ?, at_once = ?, grace_nanoseconds = ?,
-                        airing_nanoseconds = ?, after_session = ?, longest_nanoseconds = ?, idle_nanoseconds = ?, warning_nanoseconds = ? WHERE id = ?
+                        airing_nanoseconds = ?, after_session = ?, longest_nanoseconds = ?, idle_nanoseconds = ?, warning_nanoseconds = ?,
+                        internet = ? WHERE id = ?
                     """,
                 arguments: StatementArguments(Self.columns(of: lab) + [lab.id.rawValue]))
             guard db.changesCount == 1 else { throw StoreError.unknown(kind: "lab", id: String(lab.id.rawValue)) }
         }
     }
 
-    /// What is kept of a lab beside its number, from `name` to `warning_nanoseconds`.
+    /// What is kept of a lab beside its number, from `name` to `internet`.
     private static func columns(of lab: Lab) -> [(any DatabaseValueConvertible)?] {
         [
             lab.name, lab.image.rawValue, lab.profile.vcpus, lab.profile.memory.rawValue, lab.size, lab.leastReady, lab.atOnce, lab.grace.nanoseconds,
             lab.airing.nanoseconds, lab.afterSession.rawValue, lab.longest.nanoseconds, lab.idle.nanoseconds, lab.warning.nanoseconds,
+            lab.internet,
         ]
     }
 

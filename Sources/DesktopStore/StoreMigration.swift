@@ -9,7 +9,7 @@ struct StoreMigration: Sendable {
     /// All of them, in order.
     static let all = [
         StoreMigration(name: "1-room", run: room), server, StoreMigration(name: "3-failure", run: failure), guest, checkpoint, kept, airing, sizes, people,
-        seats, policy,
+        seats, policy, internet,
     ]
 
     /// Names in the order in which they are run: the tenth after the ninth.
@@ -153,6 +153,11 @@ struct StoreMigration: Sendable {
                 ALTER TABLE lab ADD COLUMN idle_nanoseconds INTEGER NOT NULL DEFAULT 0;
                 ALTER TABLE lab ADD COLUMN warning_nanoseconds INTEGER NOT NULL DEFAULT 300000000000;
                 """)
+    }
+
+    /// Which labs' desktops may reach the internet. Those of before have what the server has, whose own setting goes before any lab's.
+    static let internet = StoreMigration(name: "12-internet") {
+        try $0.execute(sql: "ALTER TABLE lab ADD COLUMN internet INTEGER NOT NULL DEFAULT 1")
     }
 
     /// Everything that the first version keeps.

@@ -103,7 +103,7 @@ extension StoredRow {
             leastReady: try number("least_ready"), atOnce: try number("at_once"), grace: .nanoseconds(try integer("grace_nanoseconds")),
             airing: .nanoseconds(try integer("airing_nanoseconds")), afterSession: try word("after_session"),
             longest: .nanoseconds(try integer("longest_nanoseconds")), idle: .nanoseconds(try integer("idle_nanoseconds")),
-            warning: .nanoseconds(try integer("warning_nanoseconds")))
+            warning: .nanoseconds(try integer("warning_nanoseconds")), internet: try integer("internet") != 0)
     }
 
     func desktop() throws(StoreError) -> Desktop {

@@ -8,6 +8,14 @@ public protocol AddressBook: Sendable {
     ///
     /// May be called again: what is already right stays as it is, running desktops are not disturbed.
     func prepare() async throws(HypervisorError)
+    /// Whether the network leads to the internet, for those to whom it is opened.
+    var leadsToInternet: Bool { get }
+    /// Opens the internet to the desktops at these places and to no others, at once and all together; connections of those that may reach it no
+    /// more end. A network that does not lead there opens it to nobody.
+    ///
+    /// It stays so when the network is prepared again, and when the daemon is gone. May be called before the network is prepared; places that
+    /// the network does not have are nobody's.
+    func openInternet(to places: Set<Place>) async throws(HypervisorError)
     /// The addresses of a place; nil beyond the network's last.
     func addresses(of place: Place) -> PlaceAddresses?
     /// How many places the network has.

@@ -18,6 +18,8 @@ public final class LiveServer: Service {
         public var processors: Int
         public var disk: ByteCount
         public var plan: AddressPlan
+        /// Whether its desktops' network leads to the internet. No desktop of it has anything to look for there.
+        public var leadsToInternet: Bool
         /// How many times as fast as a real server it builds, boots and ends desktops.
         public var speed: Double
         /// The port at which desktops answer.
@@ -26,13 +28,14 @@ public final class LiveServer: Service {
         public var seed: UInt64
 
         public init(
-            memory: ByteCount, processors: Int, disk: ByteCount, plan: AddressPlan, speed: Double = 1, port: Int = 3389,
+            memory: ByteCount, processors: Int, disk: ByteCount, plan: AddressPlan, leadsToInternet: Bool = false, speed: Double = 1, port: Int = 3389,
             seed: UInt64 = .random(in: .min ... .max)
         ) {
             self.memory = memory
             self.processors = processors
             self.disk = disk
             self.plan = plan
+            self.leadsToInternet = leadsToInternet
             self.speed = speed
             self.port = port
             self.seed = seed
@@ -58,7 +61,7 @@ public final class LiveServer: Service {
         self.changes = changes
         self.changed = changed
         server = SimulatedServer(
-            seed: settings.seed, clock: clock, plan: settings.plan, totalMemory: settings.memory,
+            seed: settings.seed, clock: clock, plan: settings.plan, leadsToInternet: settings.leadsToInternet, totalMemory: settings.memory,
             // What dom0 has on a server of that size.
             controlMemory: max(.gibibytes(2), ByteCount(rawValue: settings.memory.rawValue / 8)), processors: settings.processors,
             disk: DiskSpace(total: settings.disk, free: settings.disk, overlays: .zero)

@@ -49,6 +49,12 @@ public final class BridgeNetwork: AddressBook {
         }
     }
 
+    public var leadsToInternet: Bool { settings.internet }
+
+    public func openInternet(to places: Set<Place>) async throws(HypervisorError) {
+        try await guardRules.openInternet(to: places.compactMap { addresses(of: $0)?.address })
+    }
+
     /// The file's content, as dnsmasq's `dhcp-hostsfile` wants it.
     var hosts: String {
         (0..<places).compactMap { index -> String? in

@@ -58,6 +58,12 @@ public final class LibvirtNetwork: AddressBook {
         }
     }
 
+    public var leadsToInternet: Bool { settings.internet }
+
+    public func openInternet(to places: Set<Place>) async throws(HypervisorError) {
+        try await guardRules.openInternet(to: places.compactMap { addresses(of: $0)?.address })
+    }
+
     /// What libvirt is told.
     var definition: NetworkDefinition {
         let reservations = (0..<places).compactMap { index -> NetworkDefinition.Reservation? in

@@ -4,7 +4,8 @@ import Logging
 
 /// The nftables rules that keep desktops from each other, from dom0 and from the LAN, and the LAN from all but the services.
 ///
-/// They live in tables of their own, outlive the process, and are loaded as one transaction: there is no moment without them.
+/// They live in tables of their own, outlive the process, and are loaded as one transaction: there is no moment without them. Loading them anew
+/// leaves the internet open to whom it was.
 struct NetworkGuard: Sendable {
     let settings: NetworkSettings
     let logger: Logger
@@ -18,6 +19,27 @@ struct NetworkGuard: Sendable {
     func load() async throws(HypervisorError) {
         try await Program.run("nft", ["-f", "-"], input: try rules())
         for port in try ports() { try await rebind(port) }
+    }
+
+    /// Opens the internet to these addresses and to no others, in one transaction; to nobody where the network does not lead there. The set of
+    /// them may come before the rules that ask it.
+    func openInternet(to addresses: [IPv4Address]) async throws(HypervisorError) {
+        try await Program.run("nft", ["-f", "-"], input: opening(to: addresses))
+    }
+
+    /// What `nft -f` is given for that.
+    func opening(to addresses: [IPv4Address]) -> String {
+        let online = settings.internet ? addresses.sorted { $0.rawValue < $1.rawValue }.map(\.description) : []
+        return """
+            table inet punnet {
+                set online {
+                    type ipv4_addr
+                }
+            }
+            flush set inet punnet online
+            \(online.isEmpty ? "" : "add element inet punnet online { \(online.joined(separator: ", ")) }")
+
+            """
     }
 
     /// What `nft -f` is given.

@@ -16,7 +16,7 @@ public struct NetworkSettings: Hashable, Sendable {
     public var bridge: String
     /// The appliance has the subnet's first address.
     public var subnet: IPv4Subnet
-    /// Whether desktops may reach public addresses. Switching it on for a running libvirt network needs a moment without desktops.
+    /// Whether the network leads to public addresses, for desktops to which the internet is opened. Switching it on for a running libvirt network needs a moment without desktops.
     public var internet: Bool
     /// The TCP ports of dom0 that the LAN may reach.
     public var services: [UInt16]

@@ -86,6 +86,8 @@ private final class BareHost: DomainHost {
 private struct BareNetwork: AddressBook {
     let plan: AddressPlan
     func prepare() async throws(HypervisorError) {}
+    var leadsToInternet: Bool { false }
+    func openInternet(to _: Set<Place>) async throws(HypervisorError) {}
     func addresses(of place: Place) -> PlaceAddresses? { plan.addresses(of: place) }
     var places: Int { plan.places }
 }

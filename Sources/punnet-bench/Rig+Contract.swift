@@ -128,7 +128,7 @@ extension Rig: DomainRig {
         fresh.withLock { $0 = [] }
     }
 
-    private func shell(_ script: String) async throws -> String {
+    func shell(_ script: String) async throws -> String {
         let result = try await Subprocess.run(
             .name("sh"), arguments: ["-c", script], output: .string(limit: 1 << 20), error: .string(limit: 1 << 16))
         guard result.terminationStatus.isSuccess else {
@@ -144,4 +144,9 @@ struct NetworkRig: AddressRig {
     var network: any AddressBook { rig.network }
     var subnet: IPv4Subnet { rig.subnet }
     func connectAnew() async throws -> any AddressBook { rig.newNetwork() }
+
+    func online() async throws -> Set<IPv4Address> {
+        let words = try await rig.shell("nft list set inet punnet online").split { !$0.isNumber && $0 != "." }
+        return Set(words.compactMap { IPv4Address(String($0)) })
+    }
 }

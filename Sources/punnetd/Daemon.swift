@@ -148,7 +148,7 @@ struct Daemon {
             let twin = LiveServer(
                 .init(
                     memory: settings.simulatedMemory, processors: settings.simulatedProcessors, disk: settings.simulatedDisk,
-                    plan: AddressPlan(subnet: settings.subnet), speed: settings.simulatedSpeed),
+                    plan: AddressPlan(subnet: settings.subnet), leadsToInternet: settings.internet, speed: settings.simulatedSpeed),
                 logger: logger)
             let atOnce = settings.atOnce ?? HostCapacity.preparations(onProcessors: settings.simulatedProcessors)
             return DesktopServer(

@@ -105,7 +105,7 @@ struct DaemonSettings: Sendable, Equatable {
             case .networkMode: "whether libvirt makes the desktops' network, or an administrator's own bridge and dnsmasq are used"
             case .bridge: "the bridge of the desktops' network"
             case .subnet: "the addresses of the desktops' network, of which the first is the appliance's"
-            case .internet: "whether desktops reach the internet"
+            case .internet: "whether the desktops' network leads to the internet, for the labs that are to reach it"
             case .reservationsFile: "with network.mode bridge: the file of reservations that dnsmasq reads"
             case .dnsmasqPIDFile: "with network.mode bridge: the file with dnsmasq's process number"
             case .atOnce: "how many desktops are made at once"

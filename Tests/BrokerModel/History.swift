@@ -141,7 +141,7 @@ final class History {
             begin { _ = try? await $0.administration.changeLab(name, change) }
         case .pace(let number, let ready, let atOnce):
             guard let name = pick(number, watch.labs())?.name else { return }
-            begin { _ = try? await $0.administration.changeLab(name, LabChange(leastReady: ready, atOnce: atOnce)) }
+            begin { _ = try? await $0.administration.changeLab(name, LabChange(leastReady: ready, atOnce: atOnce, internet: ready.isMultiple(of: 2))) }
         case .own(let number, let mebibytes):
             guard let name = pick(number, watch.desktops().map(\.name)) else { return }
             let change = mebibytes.map { HardwareChange.own(vcpus: nil, memory: .mebibytes(Int64($0))) } ?? .asLab

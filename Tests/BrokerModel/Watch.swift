@@ -312,6 +312,9 @@ final class Watch: Sendable {
         let needed = "state IN ('unproven', 'proven') OR id IN (SELECT checkpoint FROM desktop)"
         let known = Set(read { try UInt32.fetchAll($0, sql: "SELECT id FROM checkpoint WHERE \(needed)") } ?? [])
         guard lying == known else { return "checkpoints \(lying.sorted()) lie there, and \(known.sorted()) are needed" }
+        let open = read { try Int.fetchAll($0, sql: "SELECT place FROM desktop JOIN lab ON lab.id = desktop.lab WHERE lab.internet") } ?? []
+        let online = Set(open.compactMap { server.plan.addresses(of: Place(rawValue: $0))?.address })
+        guard server.online == online else { return "the internet is open to \(server.online), and is to be to \(online)" }
         let outdated = count(
             "SELECT count(*) FROM desktop JOIN lab ON lab.id = desktop.lab "
                 + "WHERE desktop.image_version != lab.image_version OR desktop.memory != coalesce(own_memory, lab.memory) "

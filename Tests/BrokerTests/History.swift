@@ -61,6 +61,7 @@ struct History {
             case .serve(let domain, let profile):
                 world.domains[domain]?.memory = profile.memory
                 world.domains[domain]?.vcpus = profile.vcpus
+            case .openInternet(let places): world.online = places
             case .answer(let claim, let answer): answers.append((claim, answer))
             case .tell(let seat, let event): told.append((seat, event))
             case .closeLinks(let session): closedLinks.append(session)

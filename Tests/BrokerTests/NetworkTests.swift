@@ -25,6 +25,8 @@ struct NetworkTests {
         var timesAsked: Int { asked.withLock { $0 } }
         var places: Int { plan.places }
         func addresses(of place: Place) -> PlaceAddresses? { plan.addresses(of: place) }
+        var leadsToInternet: Bool { true }
+        func openInternet(to _: Set<Place>) async throws(HypervisorError) {}
 
         func prepare() async throws(HypervisorError) {
             let count = asked.withLock { asked in

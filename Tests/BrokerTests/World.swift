@@ -43,6 +43,9 @@ final class World {
     var mark = "world"
     /// Which parked desktops were aired, in their order.
     var aired: [DomainUUID] = []
+    /// Whether it leads to the internet, and to which places that is open.
+    var leadsToInternet = true
+    var online: Set<Place> = []
     /// What must not be; empty at the end.
     var violations: [String] = []
 
@@ -56,7 +59,9 @@ final class World {
     deinit { try? FileManager.default.removeItem(at: folder) }
 
     /// One image and one lab, in the store.
-    func furnish(labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512), blank: String = "/blank", hasGuest: Bool = false) async throws
+    func furnish(
+        labs: Int = 1, size: Int, memory: ByteCount = .mebibytes(512), blank: String = "/blank", hasGuest: Bool = false, internet: Bool = false
+    ) async throws
         -> [Lab]
     {
         let image = try await store.addImage(
@@ -71,7 +76,7 @@ final class World {
                 try await store.addLab(
                     Lab(
                         id: LabID(rawValue: 0), name: "room\(number)", image: image.id, profile: Profile(vcpus: 1, memory: memory), size: size,
-                        grace: .seconds(60), afterSession: .claimAgain)))
+                        grace: .seconds(60), afterSession: .claimAgain, internet: internet)))
         }
         return result
     }
@@ -88,7 +93,7 @@ final class World {
 
     func newRoom(settings: BrokerSettings = BrokerSettings()) -> Room {
         Room(
-            installation: store.installation, settings: settings, addresses: AddressPlan(subnet: IPv4Subnet(subnet)!),
+            installation: store.installation, settings: settings, addresses: AddressPlan(subnet: IPv4Subnet(subnet)!), leadsToInternet: leadsToInternet,
             now: Instant(sinceStart: .zero))
     }
 
@@ -194,6 +199,8 @@ final class World {
     /// What must be true of a room at every moment.
     func inspect(_ room: Room) {
         recount(room)
+        let open = room.desktops.values.filter { leadsToInternet && room.labs[$0.lab]?.internet == true }.map(\.place)
+        require(online == Set(open), "the internet is open to places \(online), not to \(open)")
         var addresses: Set<Place> = []
         var underWay = 0
         for desktop in room.desktops.values {

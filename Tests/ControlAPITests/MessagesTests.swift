@@ -64,7 +64,8 @@ private func expectRoundTrip<Value: Codable & Equatable>(_ value: Value) throws 
     @Test func theRoomAndItsPartsReadBack() throws {
         let lab = LabMessage(
             name: "room1", image: "debian-desktop-1", vcpus: 1, memory: 512 << 20, size: 2, leastReady: 1, atOnce: 0, graceSeconds: 60,
-            airingSeconds: 600, afterSession: "shut-down", longestSeconds: 2700, idleSeconds: 0, warningSeconds: 300, desktops: ["ready": 1, "leased": 1], waiting: 0)
+            airingSeconds: 600, afterSession: "shut-down", longestSeconds: 2700, idleSeconds: 0, warningSeconds: 300, internet: true,
+            desktops: ["ready": 1, "leased": 1], waiting: 0)
         try expectRoundTrip(
             RoomMessage(
                 labs: [lab], memory: .init(total: 4 << 30, forDesktops: 3 << 30, promised: 1 << 30), disk: .init(free: 5, total: nil),

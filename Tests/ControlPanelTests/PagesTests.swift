@@ -127,8 +127,8 @@ import Testing
                         seats: [], sessions: [], hasImages: false, operations: [], lab: "none", isArranging: true), for: administrator)
             ),
             ("labs", pages.labs(labs, seats: Self.view().seats, for: administrator)), ("labs, empty", pages.labs([], seats: [], for: administrator)),
-            ("lab", pages.lab(labs[0], form: LabForm(labs[0]), images: [Self.imageReport], consequences: [Self.bad], for: administrator)),
-            ("lab, new", pages.lab(nil, form: LabForm(), images: [], consequences: nil, for: administrator)),
+            ("lab", pages.lab(labs[0], form: LabForm(labs[0]), images: [Self.imageReport], leadsToInternet: true, consequences: [Self.bad], for: administrator)),
+            ("lab, new", pages.lab(nil, form: LabForm(), images: [], leadsToInternet: false, consequences: nil, for: administrator)),
             ("desktops", pages.desktops(Self.view().desktops, labs: labs, lab: "room", for: administrator)),
             ("desktops, empty", pages.desktops([], labs: [], lab: nil, for: administrator)),
             ("desktop", pages.desktop(told, session: nil, hardware: ("2", Self.bad), consequences: [Self.bad], for: administrator)),

@@ -1,53 +1,37 @@
 import Foundation
+import Subprocess
 
 /// A program run to its end, with what it wrote.
 struct Command {
+    /// 128 and the signal's number where a signal ended it.
     let status: Int32
     let output: String
     let errors: String
 
-    /// Runs the program of the first word, found by the path; nothing is read from the terminal.
+    /// Runs the program of the first word, found by the path; nothing is read from the terminal. One that is not done within the limit is killed.
     static func run(_ words: String..., within limit: Duration = .seconds(60)) async throws -> Command {
         try await run(words, within: limit)
     }
 
     static func run(_ words: [String], within limit: Duration = .seconds(60)) async throws -> Command {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = words
-        process.standardInput = FileHandle.nullDevice
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardOutput = output
-        process.standardError = errors
-        let ended = AsyncStream<Int32> { end in
-            process.terminationHandler = {
-                end.yield($0.terminationStatus)
-                end.finish()
-            }
+        let program = Task {
+            try await Subprocess.run(
+                .name("env"), arguments: Arguments(words), input: .none, output: .bytes(limit: 1 << 24),
+                error: .bytes(limit: 1 << 24))
         }
-        try process.run()
         let deadline = Task {
             try await Task.sleep(for: limit)
-            process.terminate()
+            program.cancel()
         }
         defer { deadline.cancel() }
-        async let written = output.text()
-        async let complained = errors.text()
-        var status: Int32 = -1
-        for await value in ended { status = value }
-        return Command(status: status, output: await written, errors: await complained)
-    }
-}
-
-extension Pipe {
-    /// Everything that is written until the other end is closed, read on a thread of its own.
-    fileprivate func text() async -> String {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                let data = (try? self.fileHandleForReading.readToEnd()) ?? Data()
-                continuation.resume(returning: String(decoding: data, as: UTF8.self))
+        let ended = try await withTaskCancellationHandler { try await program.value } onCancel: { program.cancel() }
+        let status: Int32 =
+            switch ended.terminationStatus {
+            case .exited(let code): code
+            case .signaled(let signal): 128 + signal
             }
-        }
+        return Command(
+            status: status, output: String(decoding: ended.standardOutput, as: UTF8.self), errors: String(decoding: ended.standardError, as: UTF8.self))
     }
 }
 

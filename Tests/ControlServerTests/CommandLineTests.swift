@@ -54,6 +54,21 @@ import Testing
         }
     }
 
+    @Test func theInternetIsOpenedToALabAndClosedAgain() async throws {
+        try await TestServer.run { server in
+            func isOn(_ answer: Command) throws -> Bool { try JSONDecoder().decode(LabMessage.self, from: Data(answer.output.utf8)).internet }
+            #expect(try isOn(try await server.punnet("lab", "set", "room1", "--internet", "on", "--json")))
+            #expect(try await server.punnet("lab", "list").output.contains("INTERNET"))
+            #expect(try isOn(try await server.punnet("lab", "set", "room1", "--grace", "5min", "--json")), "what is not named stays")
+            #expect(try !isOn(try await server.punnet("lab", "set", "room1", "--internet", "off", "--json")))
+            let plain = try await server.punnet("lab", "create", "room2", "--image", "debian-desktop", "--size", "0", "--json")
+            #expect(try !isOn(plain), "a new lab is kept from it")
+            #expect(try isOn(try await server.punnet("lab", "create", "room3", "--image", "debian-desktop", "--size", "0", "--internet", "on", "--json")))
+            #expect(try await server.punnet("journal").output.contains("internet off"))
+            #expect(try await server.punnet("lab", "set", "room1", "--internet", "perhaps").status == 64)
+        }
+    }
+
     @Test func aDesktopHasHardwareOfItsOwnAndItsLabsAgain() async throws {
         try await TestServer.run { server in
             #expect(await eventually { (try? await server.punnet("desktop", "list").output.contains("room1-1")) ?? false })

@@ -214,6 +214,48 @@ import Testing
 
     // MARK: What is typed and what is told
 
+    private static func fields(internet: String, do deed: String) -> KeyValuePairs<String, String> {
+        [
+            "image": "debian-desktop-1", "vcpus": "1", "memory": "512 MiB", "size": "1", "leastReady": "0", "atOnce": "0", "graceSeconds": "60",
+            "airing": "10min", "afterSession": "claim-again", "longest": "0", "idle": "0", "warning": "5min", "internet": internet, "do": deed,
+        ]
+    }
+
+    @Test func whatTheInternetOfALabMeansIsToldBeforeItIsOpenedAndTheJournalTellsIt() async throws {
+        try await TestServer.run { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            #expect(try await browser.get("/labs/room1").body.contains("<option value=\"off\" selected>"))
+            let told = try await browser.post("/labs/room1", Self.fields(internet: "on", do: "preview"))
+            #expect(told.body.contains("Its desktops reach the internet at once"))
+            #expect(try await server.room.administration.room().labs[0].lab.internet == false, "it is only told")
+            #expect(try await browser.post("/labs/room1", Self.fields(internet: "on", do: "save")).status == 303)
+            #expect(try await server.room.administration.room().labs[0].lab.internet)
+            #expect(try await browser.get("/labs/room1").body.contains("<option value=\"on\" selected>"))
+            #expect(try await browser.get("/journal").body.contains("internet on"))
+            #expect(try await browser.post("/labs/room1", Self.fields(internet: "off", do: "preview")).body.contains("what they have open there ends"))
+            let wrong = try await browser.post("/labs/room1", Self.fields(internet: "sometimes", do: "save"))
+            #expect(wrong.status == 422 && wrong.body.contains("name=\"internet\" aria-invalid=\"true\""))
+        }
+    }
+
+    @Test func whereTheServerDoesNotLeadThereALabsWishIsRefusedWithTheRemedy() async throws {
+        try await TestServer.run(leadingToInternet: false) { server in
+            _ = try await server.room.people.drawCode()
+            let browser = Browser(server)
+            try await browser.begin()
+            #expect(try await browser.get("/labs/room1").body.contains("This server keeps all desktops from the internet"))
+            let refused = try await browser.post("/labs/room1", Self.fields(internet: "on", do: "save"))
+            #expect(refused.status == 422 && refused.body.contains("network.internet: true"))
+            #expect(try await browser.post("/labs/room1", Self.fields(internet: "off", do: "save")).status == 303)
+            let command = try await server.punnet("lab", "set", "room1", "--internet", "on")
+            #expect(command.status == 1 && command.errors.contains("'network.internet: true'"), "\(command.errors)")
+            let made = try await server.punnet("lab", "create", "room2", "--image", "debian-desktop", "--size", "0", "--internet", "on")
+            #expect(made.status == 1 && made.errors.contains("'network.internet: true'"), "\(made.errors)")
+        }
+    }
+
     @Test func aLabIsMadeChangedAndDeletedWithTheJournalTellingIt() async throws {
         try await TestServer.run { server in
             _ = try await server.room.people.drawCode()
@@ -222,18 +264,18 @@ import Testing
             let fields: KeyValuePairs = [
                 "name": "room2", "image": "debian-desktop-1", "vcpus": "1", "memory": "512 MiB", "size": "1", "leastReady": "0", "atOnce": "0",
                 "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "longest": "45min", "idle": "0", "warning": "5min",
-                    "do": "save",
+                "internet": "on", "do": "save",
             ]
             #expect(try await browser.post("/labs/new", fields).status == 303)
             let lab = try #require(try await server.room.administration.room().labs.first { $0.lab.name == "room2" })
             #expect(lab.lab.profile == Profile(vcpus: 1, memory: .mebibytes(512)))
-            #expect(lab.lab.longest == .seconds(2700) && lab.lab.idle == .zero && lab.lab.warning == .seconds(300))
+            #expect(lab.lab.longest == .seconds(2700) && lab.lab.idle == .zero && lab.lab.warning == .seconds(300) && lab.lab.internet)
             let tooLarge = try await browser.post(
                 "/labs/room2",
                 [
                     "image": "debian-desktop-1", "vcpus": "1", "memory": "much", "size": "1", "leastReady": "0", "atOnce": "0",
                     "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "longest": "45min", "idle": "0", "warning": "5min",
-                    "do": "save",
+                    "internet": "on", "do": "save",
                 ])
             #expect(tooLarge.status == 422 && tooLarge.body.contains("value=\"much\""))
             #expect(tooLarge.body.contains("name=\"memory\" aria-invalid=\"true\""), "the field that was refused is marked")
@@ -619,7 +661,7 @@ import Testing
                     [
                         "name": "room2", "image": "debian-desktop-1", "vcpus": "1", "memory": memory, "size": size, "leastReady": "0", "atOnce": "0",
                         "graceSeconds": "60", "airing": "10min", "afterSession": "claim-again", "longest": "0", "idle": "0", "warning": "5min",
-                        "do": "save",
+                        "internet": "off", "do": "save",
                     ])
                 #expect(refused.status == 422)
                 return refused.body

@@ -19,7 +19,7 @@ struct TestRoom: Sendable {
     private let store: DesktopStore
 
     /// One lab `room1` of one desktop, made of one version of one image.
-    static func make(in folder: String) async throws -> TestRoom {
+    static func make(in folder: String, leadsToInternet: Bool = true) async throws -> TestRoom {
         let store = try DesktopStore(path: folder + "/data/punnet.db")
         let image = try await store.addImage(Self.image(1))
         _ = try await store.addLab(
@@ -27,7 +27,7 @@ struct TestRoom: Sendable {
                 id: LabID(rawValue: 0), name: "room1", image: image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 1,
                 grace: .seconds(60), afterSession: .claimAgain))
         guard let subnet = IPv4Subnet("10.88.0.0/24") else { preconditionFailure("the subnet is written here") }
-        let server = ServerWithoutXen(plan: AddressPlan(subnet: subnet))
+        let server = ServerWithoutXen(plan: AddressPlan(subnet: subnet), leadsToInternet: leadsToInternet)
         let broker = Broker(
             store: store, host: server, disks: server, network: server, addresses: server.plan,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
@@ -60,9 +60,13 @@ final class ShownCode: Sendable {
 /// A server with memory and disk whose Xen does not answer.
 struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
     let plan: AddressPlan
+    let leadsToInternet: Bool
     private let absent = HypervisorError.unavailable("there is no Xen here")
 
-    init(plan: AddressPlan) { self.plan = plan }
+    init(plan: AddressPlan, leadsToInternet: Bool = true) {
+        self.plan = plan
+        self.leadsToInternet = leadsToInternet
+    }
 
     func create(_: DomainPlan) async throws(HypervisorError) { throw absent }
     func restore(_: DomainPlan, from _: String) async throws(HypervisorError) { throw absent }
@@ -101,6 +105,7 @@ struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
     }
 
     func prepare() async throws(HypervisorError) {}
+    func openInternet(to _: Set<Place>) async throws(HypervisorError) {}
     func addresses(of place: Place) -> PlaceAddresses? { plan.addresses(of: place) }
     var places: Int { plan.places }
 }

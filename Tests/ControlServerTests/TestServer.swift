@@ -19,12 +19,13 @@ struct TestServer: Sendable {
 
     /// Starts the server, runs the body, and stops the server as its service group would.
     static func run(
-        changing change: (inout ControlServer.Configuration) -> Void = { _ in }, _ body: (TestServer) async throws -> Void
+        leadingToInternet: Bool = true, changing change: (inout ControlServer.Configuration) -> Void = { _ in },
+        _ body: (TestServer) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.path + "/punnet-control-" + UUID().uuidString.prefix(8)
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let room = try await TestRoom.make(in: folder)
+        let room = try await TestRoom.make(in: folder, leadsToInternet: leadingToInternet)
         let identity = try SelfSignedCertificate.load(orCreateIn: folder, names: ["127.0.0.1"])
         var configuration = ControlServer.Configuration(
             host: "127.0.0.1", port: 0, certificatePEM: identity.certificatePEM, privateKeyPEM: identity.keyPEM,

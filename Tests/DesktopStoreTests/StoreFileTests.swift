@@ -78,6 +78,7 @@ import Testing
         #expect(room.desktops.map(\.failure) == [nil, nil])
         #expect(room.since == [DesktopID(rawValue: 1): 3, DesktopID(rawValue: 2): 3])
         #expect(room.readAt == 6)
+        #expect(room.labs.map(\.internet) == [true], "what the server has decides, as before")
         try store.close()
     }
 

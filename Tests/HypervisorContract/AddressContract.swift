@@ -8,6 +8,8 @@ public protocol AddressRig: Sendable {
     var subnet: IPv4Subnet { get }
     /// The same network as a daemon that is started anew has it.
     func connectAnew() async throws -> any AddressBook
+    /// The addresses to which the internet is open, where the network leads there.
+    func online() async throws -> Set<IPv4Address>
 }
 
 /// What `AddressBook` promises.
@@ -19,6 +21,12 @@ public enum AddressContract {
 
     private static func all(_ network: any AddressBook) -> [PlaceAddresses?] {
         (0..<network.places).map { network.addresses(of: Place(rawValue: $0 + 1)) }
+    }
+
+    private static func expectOnline(_ places: Set<Place>, on rig: any AddressRig) async throws {
+        let wanted = rig.network.leadsToInternet ? Set(places.compactMap { rig.network.addresses(of: $0)?.address }) : []
+        let online = try await rig.online()
+        try expect(online == wanted, "it is open to \(online), not to \(wanted)")
     }
 
     public static let checks: [Check] = [
@@ -47,6 +55,24 @@ public enum AddressContract {
             let anew = try await rig.connectAnew()
             try await anew.prepare()
             try expect(all(anew) == before && anew.places == rig.network.places, "they are others for who connects anew")
+        },
+        Check("the internet is open to whom was said last and to nobody else, where the network leads there") { rig in
+            let places = Set((1...3).map(Place.init(rawValue:)))
+            for wanted in [places, [Place(rawValue: 2)], [Place(rawValue: 3), Place(rawValue: rig.network.places + 1)], []] {
+                try await rig.network.openInternet(to: wanted)
+                try await expectOnline(wanted, on: rig)
+            }
+        },
+        Check("it stays open to them when the network is prepared again, and for who connects anew") { rig in
+            let wanted: Set = [Place(rawValue: 1), Place(rawValue: 3)]
+            try await rig.network.openInternet(to: wanted)
+            try await rig.network.prepare()
+            try await expectOnline(wanted, on: rig)
+            let anew = try await rig.connectAnew()
+            try await anew.prepare()
+            try await expectOnline(wanted, on: rig)
+            try await anew.openInternet(to: [])
+            try await expectOnline([], on: rig)
         },
         Check("a network may be prepared by many at once") { rig in
             for result in await atOnce(3, { _ in try await rig.network.prepare() }) { try result.get() }

@@ -164,4 +164,5 @@ final class TwinRig: DomainRig, DiskRig, AddressRig {
 
     var network: any AddressBook { connection }
     func connectAnew() async throws -> any AddressBook { SimulatedConnection(to: server) }
+    func online() async throws -> Set<IPv4Address> { server.online }
 }

@@ -55,6 +55,24 @@ struct NetworkTests {
         #expect(open.contains("guard-internet.nft") && !open.contains("guard-closed.nft"))
     }
 
+    @Test func theInternetIsOpenedToAddressesOnlyWhereTheNetworkLeadsThere() {
+        let addresses = [12, 11].map { subnet.address($0) }
+        let open = NetworkGuard(settings: NetworkSettings(subnet: subnet, internet: true), logger: quiet)
+        #expect(open.opening(to: addresses).hasSuffix("flush set inet punnet online\nadd element inet punnet online { 10.88.0.11, 10.88.0.12 }\n"))
+        #expect(open.opening(to: []).hasSuffix("flush set inet punnet online\n\n"))
+        let closed = NetworkGuard(settings: NetworkSettings(subnet: subnet), logger: quiet)
+        #expect(closed.opening(to: addresses) == open.opening(to: []))
+    }
+
+    /// The rules as they are, tried by desktops that are network namespaces.
+    @Test(.enabled(if: GuardTrial.canRun, "it needs root, and nft of the package nftables"), .timeLimit(.minutes(5)))
+    func desktopsReachTheInternetAsTheirLabSaysAndNothingElse() async throws {
+        let outcome = try await GuardTrial.run(subnet)
+        #expect(outcome.facts.count > 50)
+        for fact in outcome.facts { #expect(fact.hasPrefix("ok "), "\(fact)") }
+        #expect(outcome.succeeded, "\(outcome.errors)")
+    }
+
     @Test(arguments: ["", "a\" accept #", "a;b", "sixteen-bytes-xx", "a b", "a\nb"])
     func aBridgeNameThatCouldWriteRulesIsRefused(name: String) {
         let settings = NetworkSettings(bridge: name, subnet: subnet)

@@ -13,6 +13,15 @@ enum PanelField {
         return number
     }
 
+    /// `on` or `off`.
+    static func choice(_ untrustedText: String, _ field: String) throws(Problem) -> Bool {
+        switch untrustedText {
+        case "on": return true
+        case "off": return false
+        default: throw .invalid(field, value: String(untrustedText.prefix(40)), remedy: Declined.useOnOrOff())
+        }
+    }
+
     /// `1 GiB`, `512MiB`.
     static func bytes(_ untrustedText: String, _ field: String) throws(Problem) -> ByteCount {
         do {
@@ -55,7 +64,9 @@ extension PanelRoutes {
     private func page(
         of lab: LabReport?, _ form: LabForm, _ visit: Visit, _ viewer: Viewer, consequences: [String]? = nil
     ) async throws -> String {
-        pages.lab(lab, form: form, images: try await administration.images(), consequences: consequences, for: viewer)
+        pages.lab(
+            lab, form: form, images: try await administration.images(), leadsToInternet: administration.leadsToInternet,
+            consequences: consequences, for: viewer)
     }
 
     private func labForm(_ visit: Visit) -> LabForm {
@@ -74,6 +85,7 @@ extension PanelRoutes {
         form.longest = sent["longest"]
         form.idle = sent["idle"]
         form.warning = sent["warning"]
+        form.internet = sent["internet"]
         return form
     }
 
@@ -87,7 +99,7 @@ extension PanelRoutes {
                 grace: try PanelField.seconds(form.graceSeconds, "graceSeconds"),
                 airing: try PanelField.time(form.airing, "airing"), afterSession: try Untrusted.afterSession(form.afterSession),
                 longest: try PanelField.time(form.longest, "longest"), idle: try PanelField.time(form.idle, "idle"),
-                warning: try PanelField.time(form.warning, "warning"))
+                warning: try PanelField.time(form.warning, "warning"), internet: try PanelField.choice(form.internet, "internet"))
             let lab = try await administration.createLab(draft)
             await note(visit, "lab-create", lab.lab.name, lab.inShort)
         } catch {
@@ -125,6 +137,9 @@ extension PanelRoutes {
             change.longest = try PanelField.time(form.longest, "longest")
             change.idle = try PanelField.time(form.idle, "idle")
             change.warning = try PanelField.time(form.warning, "warning")
+            // The form sends what it was shown: only another choice is a wish.
+            let internet = try PanelField.choice(form.internet, "internet")
+            change.internet = internet == lab.lab.internet ? nil : internet
             if visit.form["do"] == "preview" {
                 let consequences = try await administration.consequences(of: change, forLab: lab.lab.name)
                 return .page(try await page(of: lab, form, visit, visit.viewer(), consequences: consequences.map { text(of: $0, visit) }))
@@ -145,6 +160,8 @@ extension PanelRoutes {
         case .added(let count): visit.texts("consequence.added", "\(count)")
         case .removed(let count): visit.texts("consequence.removed", "\(count)")
         case .bootedFirst: visit.texts("consequence.bootedFirst")
+        case .internetOpened: visit.texts("consequence.internetOpened")
+        case .internetClosed: visit.texts("consequence.internetClosed")
         }
     }
 

@@ -465,6 +465,16 @@ public final class SimulatedConnection: DomainHost, DiskStore, AddressBook {
         try await act("network", takes: 1_000_000...3_000_000) { _ in .success(()) }
     }
 
+    public var leadsToInternet: Bool { server.leadsToInternet }
+
+    public func openInternet(to places: Set<Place>) async throws(HypervisorError) {
+        let online = leadsToInternet ? Set(places.compactMap { addresses(of: $0)?.address }) : []
+        try await act("nft", takes: 10_000...40_000) { state in
+            state.online = online
+            return .success(())
+        }
+    }
+
     public func addresses(of place: Place) -> PlaceAddresses? { server.plan.addresses(of: place) }
     public var places: Int { server.plan.places }
 }

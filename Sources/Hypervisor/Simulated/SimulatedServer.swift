@@ -137,6 +137,8 @@ public final class SimulatedServer: Sendable {
         var freeDisk: ByteCount
         /// What guests wrote to their consoles, by their domains' names.
         var consoles: [String: String] = [:]
+        /// To whom its network opens the internet.
+        var online: Set<IPv4Address> = []
         var faults = Faults()
         var watchers: [UInt64: AsyncStream<DomainEvent>.Continuation] = [:]
         var nextWatcher: UInt64 = 1
@@ -174,6 +176,8 @@ public final class SimulatedServer: Sendable {
 
     public let clock: SimulatedClock
     public let plan: AddressPlan
+    /// Whether its desktops' network leads to the internet.
+    public let leadsToInternet: Bool
     public let totalMemory: ByteCount
     public let controlMemory: ByteCount
     public let processors: Int
@@ -186,13 +190,14 @@ public final class SimulatedServer: Sendable {
     let observer: @Sendable (Deed) -> Void
 
     public init(
-        seed: UInt64, clock: SimulatedClock, plan: AddressPlan, totalMemory: ByteCount = .gibibytes(6),
+        seed: UInt64, clock: SimulatedClock, plan: AddressPlan, leadsToInternet: Bool = true, totalMemory: ByteCount = .gibibytes(6),
         controlMemory: ByteCount = .gibibytes(2), processors: Int = 2,
         disk: DiskSpace = DiskSpace(total: .gibibytes(100), free: .gibibytes(80), overlays: .zero), wakeTime: Duration = .zero,
         observer: @escaping @Sendable (Deed) -> Void = { _ in }
     ) {
         self.clock = clock
         self.plan = plan
+        self.leadsToInternet = leadsToInternet
         self.totalMemory = totalMemory
         self.controlMemory = controlMemory
         self.processors = processors
@@ -205,6 +210,8 @@ public final class SimulatedServer: Sendable {
     public var domains: [DomainUUID: Domain] { state.withLock { $0.domains } }
     public var overlays: Set<OverlayName> { state.withLock { Set($0.files.keys.compactMap { OverlayName(fileName: $0) }) } }
     public var files: [String: File] { state.withLock { $0.files } }
+    /// The addresses that may reach the internet.
+    public var online: Set<IPv4Address> { state.withLock { $0.online } }
     /// What others have left of its disk, before anything is laid on it.
     public var freeDisk: ByteCount { state.withLock { $0.freeDisk } }
     /// What guests wrote to their consoles, by their domains' names; kept until it is removed.

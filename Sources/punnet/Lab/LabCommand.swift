@@ -7,7 +7,7 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [LabCreate.self, LabSet.self, LabList.self, LabDelete.self])
 
     static func table(_ labs: [LabMessage]) -> String {
-        var table = TextTable("LAB", "IMAGE", "SIZE", "READY", "AT ONCE", "VCPUS", "MEMORY", "GRACE", "LONGEST", "IDLE", "AIRED EVERY", "AFTER SESSION", "DESKTOPS", "WAITING")
+        var table = TextTable("LAB", "IMAGE", "SIZE", "READY", "AT ONCE", "VCPUS", "MEMORY", "GRACE", "LONGEST", "IDLE", "AIRED EVERY", "AFTER SESSION", "INTERNET", "DESKTOPS", "WAITING")
         for lab in labs {
             let order = ["ready", "leased", "preparing", "retiring", "quarantined", "empty"]
             let desktops = order.compactMap { state in lab.desktops[state].flatMap { $0 > 0 ? "\($0) \(state)" : nil } }
@@ -15,7 +15,8 @@ struct LabCommand: AsyncParsableCommand {
                 lab.name, lab.image, "\(lab.size)", lab.leastReady > 0 ? "\(lab.leastReady)" : "all", lab.atOnce > 0 ? "\(lab.atOnce)" : "as many as can be",
                 "\(lab.vcpus)", Bytes.format(lab.memory), Seconds.format(lab.graceSeconds),
                 lab.longestSeconds > 0 ? Seconds.format(lab.longestSeconds) : "-", lab.idleSeconds > 0 ? Seconds.format(lab.idleSeconds) : "-",
-                lab.airingSeconds > 0 ? Seconds.format(lab.airingSeconds) : "never", lab.afterSession, desktops.joined(separator: ", "), lab.waiting > 0 ? "\(lab.waiting)" : "")
+                lab.airingSeconds > 0 ? Seconds.format(lab.airingSeconds) : "never", lab.afterSession, lab.internet ? "on" : "off",
+                desktops.joined(separator: ", "), lab.waiting > 0 ? "\(lab.waiting)" : "")
         }
         return table.text(otherwise: "No lab yet: 'punnet lab create' makes one.")
     }
@@ -34,6 +35,16 @@ struct LabCommand: AsyncParsableCommand {
 enum AfterSession: String, ExpressibleByArgument, CaseIterable {
     case claimAgain = "claim-again"
     case shutDown = "shut-down"
+}
+
+/// Whether a lab's desktops reach the internet, where it is named.
+struct InternetOption: ParsableArguments {
+    enum Choice: String, ExpressibleByArgument, CaseIterable { case on, off }
+
+    @Option(help: "Whether its desktops reach the internet; a change takes effect at once, for desktops in use too.")
+    var internet: Choice?
+
+    var isOn: Bool? { internet.map { $0 == .on } }
 }
 
 /// How many desktops of a lab stand ready, and how many are made at once, where it is named.

@@ -35,13 +35,15 @@ struct LabCreate: ControlCommand {
 
     @OptionGroup var limits: LimitOptions
 
+    @OptionGroup var reach: InternetOption
+
     @OptionGroup var connection: ConnectionOptions
 
     func perform(_ client: ControlClient) async throws {
         let draft = LabDraftMessage(
             name: name, image: image, vcpus: vcpus, memory: memory, size: size, leastReady: pool.ready, atOnce: pool.atOnce,
             graceSeconds: grace, airingSeconds: airing.seconds, afterSession: after.rawValue, longestSeconds: limits.longest,
-            idleSeconds: limits.idle, warningSeconds: limits.warning)
+            idleSeconds: limits.idle, warningSeconds: limits.warning, internet: reach.isOn)
         let lab: LabMessage = try await client.post("labs", draft)
         try show(lab) { "Lab \($0.name) is made: \($0.size) desktops of \($0.image), \(Bytes.format($0.memory)) each, are being prepared." }
     }

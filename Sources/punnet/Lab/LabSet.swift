@@ -35,16 +35,18 @@ struct LabSet: ControlCommand {
 
     @OptionGroup var limits: LimitOptions
 
+    @OptionGroup var reach: InternetOption
+
     @OptionGroup var connection: ConnectionOptions
 
     func validate() throws {
         if image == nil, size == nil, memory == nil, vcpus == nil, grace == nil, airing.seconds == nil, after == nil, pool.ready == nil,
-            pool.atOnce == nil, limits.areNil
+            pool.atOnce == nil, limits.areNil, reach.isOn == nil
         {
             throw ValidationError(
                 """
                 Nothing to change: name at least one of --image, --size, --ready, --at-once, --memory, --vcpus, --grace, --air-every, --after, --longest, \
-                --idle and --warning.
+                --idle, --warning and --internet.
                 """)
         }
     }
@@ -53,7 +55,7 @@ struct LabSet: ControlCommand {
         let change = LabChangeMessage(
             image: image, vcpus: vcpus, memory: memory, size: size, leastReady: pool.ready, atOnce: pool.atOnce, graceSeconds: grace,
             airingSeconds: airing.seconds, afterSession: after?.rawValue, longestSeconds: limits.longest, idleSeconds: limits.idle,
-            warningSeconds: limits.warning)
+            warningSeconds: limits.warning, internet: reach.isOn)
         let lab: LabMessage = try await client.patch("labs/\(ControlClient.part(name))", change)
         try show(lab) { LabCommand.table([$0]) }
     }
