@@ -12,7 +12,7 @@ extension Broker {
         }
         return RoomReport(
             labs: room.labs.values.sorted { $0.name < $1.name }.map(room.report), memory: memory, diskFree: capacity?.diskFree,
-            diskTotal: capacity?.diskTotal, seatsPresent: room.seats.values.count { $0.isPresent }, seats: room.seats.count,
+            diskTotal: capacity?.diskTotal, load: load, seatsPresent: room.seats.values.count { $0.isPresent }, seats: room.seats.count,
             troubles: troubles.sorted { $0.key < $1.key }.map(\.value) + room.failedCheckpoints)
     }
 

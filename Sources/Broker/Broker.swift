@@ -32,6 +32,8 @@ public actor Broker: Service {
 
     private(set) var relayFigures = RelayFigures()
     private var work = ServerWork()
+    private(set) var load: ServerLoad?
+    private var isLoadLookedAt = false
     /// The calendar's seconds when the clock began, as they were last looked at.
     var clockBegan = 0.0
 
@@ -420,8 +422,33 @@ public actor Broker: Service {
             return stream
         }
         watchers[number] = continuation
+        lookAtLoad()
         continuation.onTermination = { [weak self] _ in Task { await self?.forgetWatcher(number) } }
         return stream
+    }
+
+    /// Looks every few seconds how busy the processors are, as long as somebody watches the room.
+    private func lookAtLoad() {
+        guard !isLoadLookedAt else { return }
+        isLoadLookedAt = true
+        Task {
+            var before: (at: Duration, whole: Duration)?
+            while isServing, !watchers.isEmpty {
+                let work = await serverWork(), now = clock.sinceStart
+                let former = load
+                load = work.flatMap { work in
+                    before.map {
+                        ServerLoad(processors: work.processors, share: (work.whole - $0.whole) / ((now - $0.at) * max(1, work.processors)))
+                    }
+                }
+                if load?.twentieths != former?.twentieths { tellOfChange() }
+                let isFirst = before == nil
+                before = work.map { (now, $0.whole) }
+                guard (try? await clock.sleep(for: isFirst ? .seconds(1) : .seconds(5))) != nil else { break }
+            }
+            load = nil
+            isLoadLookedAt = false
+        }
     }
 
     private func forgetWatcher(_ number: UInt64) { watchers[number] = nil }

@@ -18,6 +18,8 @@ public struct ServerWork: Hashable, Sendable {
     public internal(set) var desktops = Duration.zero
     /// Domains that are none of this appliance's.
     public internal(set) var others = Duration.zero
+    /// Of all of them.
+    var whole: Duration { control + desktops + others }
     /// What each domain had worked at the last look; nil before the first.
     private var seen: [DomainUUID: Duration]?
 
@@ -36,6 +38,20 @@ public struct ServerWork: Hashable, Sendable {
         }
         seen = now
     }
+}
+
+/// How busy the server's processors are.
+public struct ServerLoad: Hashable, Sendable {
+    public let processors: Int
+    /// What all of them worked of what they could have between two looks some seconds apart, 0 to 1.
+    public let share: Double
+    public init(processors: Int, share: Double) {
+        self.processors = processors
+        self.share = min(1, max(0, share))
+    }
+
+    /// Whole twentieths: who watches is told of a change of these.
+    var twentieths: Int { Int((share * 20).rounded()) }
 }
 
 /// What has been counted since the daemon began, for whoever watches it over time.

@@ -21,17 +21,21 @@ public struct RoomReport: Hashable, Sendable {
     public let memory: Memory?
     public let diskFree: ByteCount?
     public let diskTotal: ByteCount?
+    /// How busy the processors are; nil until somebody has watched the room for a second, and where the server does not tell it.
+    public let load: ServerLoad?
     public let seatsPresent: Int
     public let seats: Int
     /// What is wrong with the whole server now; empty when nothing is.
     public let troubles: [Sentence]
     public init(
-        labs: [LabReport], memory: Memory?, diskFree: ByteCount?, diskTotal: ByteCount?, seatsPresent: Int, seats: Int, troubles: [Sentence]
+        labs: [LabReport], memory: Memory?, diskFree: ByteCount?, diskTotal: ByteCount?, load: ServerLoad? = nil, seatsPresent: Int, seats: Int,
+        troubles: [Sentence]
     ) {
         self.labs = labs
         self.memory = memory
         self.diskFree = diskFree
         self.diskTotal = diskTotal
+        self.load = load
         self.seatsPresent = seatsPresent
         self.seats = seats
         self.troubles = troubles

@@ -60,7 +60,7 @@ extension Pages {
     func progress(of operation: OperationMessage, _ texts: Texts) -> Fields {
         let percent = operation.progress.map { $0.total > 0 ? Int($0.done * 100 / $0.total) : 0 } ?? 0
         return [
-            "percent": percent, "isFailed": operation.state == .failed, "text": operation.problem.map { texts($0.detail) } ?? texts("pattern.takingIn", "\(percent)"),
+            "id": operation.id, "percent": percent, "isFailed": operation.state == .failed, "text": operation.problem.map { texts($0.detail) } ?? texts("pattern.takingIn", "\(percent)"),
         ]
     }
 }

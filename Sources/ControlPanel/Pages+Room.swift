@@ -149,12 +149,19 @@ extension Pages {
         if let total = room.diskTotal, let free = room.diskFree {
             gauges.append(gauge("disk", used: total - free, of: total, texts("pattern.free", "\(free)"), texts))
         }
+        if let load = room.load {
+            let percent = Int((load.share * 100).rounded())
+            gauges.append(gauge("processors", percent, texts("pattern.busy", "\(percent)", "\(load.processors)"), texts))
+        }
         return gauges
     }
 
     private func gauge(_ key: String, used: ByteCount, of total: ByteCount, _ value: String, _ texts: Texts) -> Fields {
-        let percent = total.rawValue > 0 ? min(100, max(0, used.rawValue * 100 / total.rawValue)) : 0
-        return ["key": key, "label": texts("gauge.\(key)"), "value": value, "percent": percent, "detail": known(nil)]
+        gauge(key, total.rawValue > 0 ? Int(min(100, max(0, used.rawValue * 100 / total.rawValue))) : 0, value, texts)
+    }
+
+    private func gauge(_ key: String, _ percent: Int, _ value: String, _ texts: Texts) -> Fields {
+        ["key": key, "label": texts("gauge.\(key)"), "value": value, "percent": percent, "detail": known(nil)]
     }
 }
 

@@ -57,7 +57,7 @@ extension AdminRoutes {
         return things
     }
 
-    /// A stream of what changes, looked at no more than five times a second. It begins with nothing: who asks for the lists once it is open misses
+    /// A stream of what changes. It begins with nothing: who asks for the lists once it is open misses
     /// nothing. It ends when whoever reads it may no longer.
     func events(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let changes = await administration.changes()
@@ -65,19 +65,10 @@ extension AdminRoutes {
         _ = try known.look(try await things())
         let first = known
         return EventStream().response(for: request) {
-            let (events, feed) = AsyncStream.makeStream(of: ServerSentEvent.self, bufferingPolicy: .bufferingOldest(16))
-            let task = Task {
-                var room = first
-                defer { feed.finish() }
-                for await _ in changes {
-                    guard try await context.isStillLetIn(by: people) else { break }
-                    let news = try room.look(try await things())
-                    if !news.isEmpty, case .dropped = feed.yield(ServerSentEvent(joining: news)) { break }
-                    try await Task.sleep(for: .milliseconds(200))
-                }
+            EventStream.news(at: changes, from: first, whileLetIn: { try await context.isStillLetIn(by: people) }) { room in
+                let news = try room.look(try await things())
+                return news.isEmpty ? nil : ServerSentEvent(joining: news)
             }
-            feed.onTermination = { _ in task.cancel() }
-            return events
         } as: { $0 }
     }
 }

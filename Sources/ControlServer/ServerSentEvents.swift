@@ -66,6 +66,30 @@ struct EventStream: Sendable {
         return Response(status: .ok, headers: [.contentType: "text/event-stream"], body: body)
     }
 
+    /// How long a reader waits at least between two changes that it is told of.
+    private static let pause = Duration.milliseconds(100)
+
+    /// What is told of a room's changes: at each, what `news` finds, if anything; while they go on without end, ten times a second at most. It ends
+    /// when whoever reads may no longer.
+    /// - Parameter state: What `news` knows and keeps from one look to the next.
+    static func news<State: Sendable>(
+        at changes: AsyncStream<Void>, from state: State, whileLetIn isLetIn: @escaping @Sendable () async throws -> Bool,
+        _ news: @escaping @Sendable (inout State) async throws -> ServerSentEvent?
+    ) -> AsyncStream<ServerSentEvent> {
+        let (events, feed) = AsyncStream.makeStream(of: ServerSentEvent.self, bufferingPolicy: .bufferingOldest(16))
+        let task = Task {
+            var state = state
+            defer { feed.finish() }
+            for await _ in changes {
+                guard try await isLetIn() else { break }
+                if let event = try await news(&state), case .dropped = feed.yield(event) { break }
+                try await Task.sleep(for: pause)
+            }
+        }
+        feed.onTermination = { _ in task.cancel() }
+        return events
+    }
+
     private func write<Event: Sendable>(
         _ events: AsyncStream<Event>, as frame: @escaping @Sendable (Event) throws -> ServerSentEvent, to writer: inout any ResponseBodyWriter
     ) async throws {

@@ -90,9 +90,14 @@ struct ServerWithoutXen: DomainHost, DiskStore, AddressBook {
     func layOverlay(of _: String, for overlay: OverlayName) async throws(HypervisorError) -> String { "/none/\(overlay)" }
     func removeOverlay(_: OverlayName) async throws(HypervisorError) {}
     func overlays() async throws(HypervisorError) -> [OverlayName] { [] }
+    /// The image `slow` is taken in until that is cancelled.
     func takeIn(
-        _: ImageFiles, as _: String, version _: Int, progress _: @Sendable (ByteCount, ByteCount) -> Void
-    ) async throws(HypervisorError) -> StoredImage { throw absent }
+        _: ImageFiles, as name: String, version _: Int, progress: @Sendable (ByteCount, ByteCount) -> Void
+    ) async throws(HypervisorError) -> StoredImage {
+        progress(.gibibytes(1), .gibibytes(4))
+        while name == "slow", !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
+        throw absent
+    }
     func removeImage(_: String, version _: Int) async throws(HypervisorError) {}
     func beginCheckpoint(_: CheckpointID) async throws(HypervisorError) -> String { throw absent }
     func sealCheckpoint(_: CheckpointID, from _: OverlayName) async throws(HypervisorError) { throw absent }

@@ -33,6 +33,16 @@ extension PanelRoutes {
         }
     }
 
+    /// Has slow work end. What came to its end meanwhile stays as it is, and the page shows how.
+    func cancelOperation(_ visit: Visit) async throws -> PanelAnswer {
+        let id = try Untrusted.name(try visit.parameter("id"), field: "operation")
+        guard let operation = operations.cancel(id) else { throw Problem.unknownOperation(id) }
+        let back = Self.ownPath(visit.form["back"])
+        guard operation.state == .running else { return .redirect(back) }
+        await note(visit, "operation-cancel", operation.subject, operation.kind)
+        return .redirect(back, done: "operationCancelled")
+    }
+
     // MARK: One image
 
     private func image(_ visit: Visit) async throws -> ImageReport {

@@ -76,6 +76,7 @@ struct PanelRoutes: Sendable {
 
             Route(method: .get, path: "images", access: .administrator) { try await $0.showImages($1) },
             Route(method: .post, path: "panel/images/add", access: .administrator) { try await $0.addImage($1) },
+            Route(method: .post, path: "panel/operations/:id/cancel", access: .administrator) { try await $0.cancelOperation($1) },
             Route(method: .get, path: "images/:name", access: .administrator) { try await $0.showImage($1) },
             Route(method: .post, path: "images/:name", access: .administrator) { try await $0.changeImage($1) },
             Route(method: .post, path: "images/:name/give", access: .administrator) { try await $0.giveImage($1) },
@@ -224,23 +225,14 @@ struct PanelRoutes: Sendable {
         return .whole(Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: file.bytes))))
     }
 
-    /// Tells that the room has changed, no more than five times a second. It ends with the sign-in.
+    /// Tells that the room has changed. It ends with the sign-in.
     private func events(_ visit: Visit) async throws -> PanelAnswer {
         guard let token = visit.token else { throw HTTPError(.unauthorized) }
         return .whole(
             stream.response(for: visit.request) { [administration, people] in
-                let changes = await administration.changes()
-                let (events, feed) = AsyncStream.makeStream(of: ServerSentEvent.self, bufferingPolicy: .bufferingNewest(1))
-                let task = Task {
-                    for await _ in changes {
-                        guard try await people.person(signedInWith: token, isUse: false) != nil else { break }
-                        feed.yield(.changed)
-                        try await Task.sleep(for: .milliseconds(200))
-                    }
-                    feed.finish()
-                }
-                feed.onTermination = { _ in task.cancel() }
-                return events
+                EventStream.news(
+                    at: await administration.changes(), from: (), whileLetIn: { try await people.person(signedInWith: token, isUse: false) != nil }
+                ) { _ in .changed }
             } as: { $0 })
     }
 
