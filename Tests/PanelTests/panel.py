@@ -178,6 +178,13 @@ def a_claim_and_an_end_are_seen_without_a_reload():
 
 
 @fact
+def whoever_watches_is_told_how_busy_the_processors_are():
+    page = browser.find("html").id
+    until("the gauge of the processors", lambda: re.fullmatch(r"\d+ % of \d+ busy", browser.text("main #gauge-processors + .gauge-value")))
+    assert browser.find("html").id == page, "without a reload"
+
+
+@fact
 def an_administrator_ends_a_session_on_the_plan():
     seats["pi-1"].claim()
     until("it can be ended", lambda: browser.all("main .seat.state-lost input[name='seat'], main .seat.state-inUse input[name='seat']"))
@@ -629,6 +636,8 @@ def take_pictures(folder):
         shown.press("main form button[type=submit]")
         for path in pages[:-1]:
             shown.open(path)
+            if path == "/":
+                until("the processors were looked at", lambda: shown.find("main #gauge-processors"))
             name = re.sub("[^a-z0-9]+", "-", path).strip("-") or "room"
             picture(shown, f"{folder}/{name}-{end}", width)
         if width == 1440:
