@@ -18,8 +18,8 @@ declare -A long_run_names=(
     [standing]='Two hours without a pupil'
 )
 long_run_parts=(standing sudden-ends bad-days room)
-# The processes of the parts that were begun, by their names.
-declare -A long_run_pids=()
+# The processes of the parts that were begun, by their names, and when.
+declare -A long_run_pids=() long_run_began=()
 
 long_run() {
     local part
@@ -31,6 +31,7 @@ long_run() {
             exec "$programs/punnetPackageTests.xctest" --testing-library swift-testing --filter '^XenLabTests\.' --skip "${long_run_skips[$part]}"
         ) >"$work/$part.log" 2>&1 &
         long_run_pids[$part]=$!
+        long_run_began[$part]=$SECONDS
         (tail -n +1 -F --pid "$!" "$work/$part.log" 2>/dev/null | sed -u "s/^/$part: /") &
         if [ "$part" = standing ] && [ $# -gt 1 ]; then
             until grep -q 'figure: two desktops, from nothing to ready' "$work/$part.log" || ! kill -0 "${long_run_pids[$part]}" 2>/dev/null; do sleep 1; done
@@ -74,7 +75,7 @@ What \`Scripts/test --long $part\` did and saw.
 | commit | $(git describe --always --dirty --abbrev=40) |
 | machine | $(nproc) processors ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r) |
 | the lab in it | 2 processors, 6 GiB, 2 of them dom0's; $emulated |
-| it took | $((SECONDS / 60)) minutes |
+| it took | $(((SECONDS - long_run_began[$part]) / 60)) minutes |
 REPORT
     echo
     [ ! -e "$work/$part.md" ] || cat "$work/$part.md"
