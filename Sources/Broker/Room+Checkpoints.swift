@@ -8,13 +8,14 @@ extension Room {
     // MARK: How a desktop is made
 
     /// How the next desktop of this image and profile is made, or what it waits for.
-    func making(of image: ImageVersion, _ profile: Profile) -> Result<Making, Hindrance> {
+    func making(of desktop: Desktop, of image: ImageVersion, _ profile: Profile) -> Result<Making, Hindrance> {
         guard settings.usesCheckpoints, image.mayBeRestored else { return .success(.boot) }
         guard let checkpoint = checkpoint(of: image.id, profile) else { return .success(.checkpoint(nextCheckpoint)) }
         switch checkpoint.state {
-        case .making: return .failure(.checkpointFirst(byDesktop: desktop(at: .checkpoint(checkpoint.id))))
+        case .making: return .failure(.checkpointFirst(byDesktop: self.desktop(at: .checkpoint(checkpoint.id))))
         case .unproven:
-            if let prover = desktop(at: .restore(checkpoint.id)) { return .failure(.checkpointFirst(byDesktop: prover)) }
+            let prover = self.desktop(at: .restore(checkpoint.id)) ?? betterProver(of: checkpoint.id, than: desktop, profile)
+            if let prover { return .failure(.checkpointFirst(byDesktop: prover)) }
             return .success(.restore(checkpoint.id))
         case .proven: return .success(.restore(checkpoint.id))
         case .failed:
@@ -26,6 +27,15 @@ extension Room {
     /// The checkpoint of an image and a profile that is good on this host.
     func checkpoint(of image: ImageVersionID, _ profile: Profile) -> Checkpoint? {
         checkpoints.values.filter { $0.image == image && $0.profile == profile && $0.host == hostMark }.max { $0.id < $1.id }
+    }
+
+    /// The name of another of a desktop's lab that can prove the checkpoint which was frozen of that desktop: restored at the address that the frozen
+    /// memory has already, a clone would prove less than at another.
+    private func betterProver(of checkpoint: CheckpointID, than desktop: Desktop, _ profile: Profile) -> String? {
+        guard frozenOf[checkpoint] == desktop.id else { return nil }
+        return desktops.empty.sorted().lazy.compactMap { self.desktops[$0] }.first {
+            $0.id != desktop.id && $0.lab == desktop.lab && self.profile(for: $0) == profile && works[$0.id]?.isBeingAdded == false
+        }?.name
     }
 
     /// The name of the desktop that is being made in this way.
@@ -65,8 +75,9 @@ extension Room {
     // MARK: What becomes of a checkpoint
 
     /// A desktop was frozen. Gives what goes to the disk.
-    mutating func checkpointIsFrozen(_ id: CheckpointID, holding memory: ByteCount, took: String) -> [StoreChange] {
+    mutating func checkpointIsFrozen(_ id: CheckpointID, of desktop: DesktopID, holding memory: ByteCount, took: String) -> [StoreChange] {
         checkpoints[id]?.state = .unproven
+        frozenOf[id] = desktop
         checkpoints[id]?.memory = memory
         guard let checkpoint = checkpoints[id] else { return [] }
         effects.append(
@@ -157,6 +168,7 @@ extension Room {
             if !isWanted {
                 checkpoints[id] = nil
                 checkpointRetryAt[id] = nil
+                frozenOf[id] = nil
                 droppedCheckpoints.remove(id)
                 record([.checkpointRemoved(id)], .checkpointGone(id))
                 effects.append(.removeCheckpoint(id))

@@ -159,7 +159,7 @@ extension Room {
             return nil
         }
         let profile = desktop.ownProfile ?? lab.profile
-        switch making(of: image, profile) {
+        switch making(of: desktop, of: image, profile) {
         case .failure(let hindrance): works[id]?.hindrance = hindrance
         case .success(let making):
             // A checkpoint needs more room than a desktop alone.
@@ -240,7 +240,7 @@ extension Room {
         case .frozen(let memory):
             guard preparing(id, generation, at: .freezing) != nil, case .checkpoint(let checkpoint)? = works[id]?.making else { return }
             let took = works[id]?.doneText ?? ""
-            retire(id, checkpointIsFrozen(checkpoint, holding: memory, took: took))
+            retire(id, checkpointIsFrozen(checkpoint, of: id, holding: memory, took: took))
         case .paused:
             guard var desktop = preparing(id, generation, at: .parking) else { return }
             guard let parked = desktop.state.after(.parked) else { return }

@@ -35,6 +35,8 @@ struct Room: Sendable {
     var nextCheckpoint = CheckpointID(rawValue: 1)
     /// When another one is made in the place of one that failed, with the next desktop that is begun; at once where there is no instant.
     var checkpointRetryAt: [CheckpointID: Instant] = [:]
+    /// Which desktop a checkpoint was frozen of, since the daemon began.
+    var frozenOf: [CheckpointID: DesktopID] = [:]
     /// How many desktops in a row could not be restored from it.
     var restoreFailures: [CheckpointID: Int] = [:]
     /// Those that failed and whose files were dropped.

@@ -89,6 +89,25 @@ struct CheckpointTests {
         #expect(plain.violations.isEmpty, "\(plain.violations)")
     }
 
+    @Test func itIsProvenAtAnotherAddressThanItWasFrozenAtWhereItsLabHasOne() async throws {
+        func restored(_ history: inout History) async throws -> [String] {
+            var names: [String] = []
+            while let index = history.possible.first {
+                if case .step(let desktop, _, .restore) = history.pending[index] { names.append(history.room.desktops[desktop]?.name ?? "") }
+                try await history.doEffect(index)
+            }
+            return names
+        }
+        var history = try await History(world)
+        #expect(try await restored(&history) == ["room1-2", "room1-1", "room1-3"], "the first was frozen")
+        // A lab of one desktop has no other.
+        let single = try World()
+        _ = try await single.furnish(size: 1, hasGuest: true)
+        var lonely = try await History(single)
+        #expect(try await restored(&lonely) == ["room1-1"])
+        #expect(world.violations.isEmpty && single.violations.isEmpty)
+    }
+
     @Test func theOthersWaitUntilItIsProvenAndSaySo() async throws {
         var history = try await History(world)
         try await history.advance(to: .freezing)
@@ -139,7 +158,9 @@ struct CheckpointTests {
 
     @Test(arguments: [PreparationStep.identity, .readiness])
     func whatHasNothingToBootIsGivenUpSooner(step: PreparationStep) async throws {
-        var history = try await History(world)
+        let single = try World()
+        _ = try await single.furnish(size: 1, hasGuest: true)
+        var history = try await History(single)
         let settings = history.room.settings
         #expect(settings.restoredDeadline < settings.deadline(of: step, in: .boot))
         try await history.advance(to: .freezing)

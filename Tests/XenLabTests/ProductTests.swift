@@ -40,6 +40,7 @@ extension XenLab {
             }
             try #require(debs.contains { $0.hasPrefix("punnet_") })
             try #require(withChannel == ["punnet-lab"], "\(debs)")
+            try #require(!debs.contains { $0.hasPrefix("punnet-guest") }, "it is the desktops', not the appliance's")
         }
 
         @Test func whatTheLabLaysOverItsDesktopsIsOnItsOwnDiskOnly() async throws {

@@ -272,11 +272,12 @@ extension XenLab {
         func desktopsOfAnImageThatDoesNotWakeAreBooted(waking: BadWaking) async throws {
             _ = try await begin()
             try await waking.takeImageIn(to: lab)
-            let name = "\(waking.rawValue)-1"
+            // The first is frozen, and the second, at another address, is to prove it.
+            let name = "\(waking.rawValue)-2"
             let booted = try await lab.boots().desktops
             let clock = ContinuousClock()
             let begun = clock.now
-            try await lab.dom0("punnet lab create \(waking.rawValue) --image \(waking.rawValue) --size 1 --memory 512MiB --vcpus 1")
+            try await lab.dom0("punnet lab create \(waking.rawValue) --image \(waking.rawValue) --size 2 --memory 512MiB --vcpus 1")
             // Frozen, and restored in vain: that is told for as long as it is so.
             let told = try await eventually("punnet status tells why \(name) is booted", within: .seconds(600), every: .seconds(1)) {
                 let trouble = try await lab.dom0("punnet status").split(separator: "\n").first { $0.contains("are booted, not restored") }
@@ -293,11 +294,11 @@ extension XenLab {
             }
             let took = begun.duration(to: clock.now)
             try #require(ready.generation == during.generation + 1, "the first boot of the next generation was enough")
-            try #require(try await lab.boots().desktops == booted + 1, "it was booted, and no other")
+            try #require(try await lab.boots().desktops == booted + 2, "both were booted, and no other")
             try #require(try await lab.domain(of: name)?.isPaused == true)
             try #require(try await lab.dom0("punnet status").contains(told))
             figure(
-                "a lab of one desktop that \(waking.fault)",
+                "a lab of two desktops each of which \(waking.fault)",
                 "given up after \(seconds(begun.duration(to: failed))), ready by a boot after \(seconds(took))")
             try await lab.dom0("punnet lab delete \(waking.rawValue) --yes", within: .seconds(180))
             await LongRun.shared.badDay(
