@@ -63,7 +63,7 @@ long_run_end() {
 }
 
 long_run_report() {
-    local part=$1 emulated='everything emulated (TCG)'
+    local part=$1 began=${long_run_began[$1]} emulated='everything emulated (TCG)'
     if grep -qwE 'vmx|svm' /proc/cpuinfo && [ -w /dev/kvm ]; then emulated=KVM; fi
     cat <<REPORT
 # The long run: ${long_run_names[$part]}
@@ -75,7 +75,7 @@ What \`Scripts/test --long $part\` did and saw.
 | commit | $(git describe --always --dirty --abbrev=40) |
 | machine | $(nproc) processors ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), Linux $(uname -r) |
 | the lab in it | 2 processors, 6 GiB, 2 of them dom0's; $emulated |
-| it took | $(((SECONDS - long_run_began[$part]) / 60)) minutes |
+| it took | $(((SECONDS - began) / 60)) minutes |
 REPORT
     echo
     [ ! -e "$work/$part.md" ] || cat "$work/$part.md"
