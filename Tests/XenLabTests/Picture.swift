@@ -82,6 +82,8 @@ extension Picture.Colour {
     static let yes = Picture.Colour(red: 0xff, green: 0x00, blue: 0xff)
     static let no = Picture.Colour(red: 0x00, green: 0xff, blue: 0xff)
     static let white = Picture.Colour(red: 0xff, green: 0xff, blue: 0xff)
+    /// The band on which a seat shows a message over its desktop.
+    static let message = Picture.Colour(red: 0xa3, green: 0x15, blue: 0x4b)
     /// The background of what a seat says itself.
     static let seatScreen = Picture.Colour(red: 0x17, green: 0x31, blue: 0x3e)
 
