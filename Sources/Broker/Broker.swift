@@ -427,7 +427,7 @@ public actor Broker: Service {
         return stream
     }
 
-    /// Looks every few seconds how busy the processors are, as long as somebody watches the room.
+    /// Looks every few seconds how busy the processors are, as long as somebody watches the room: Xen counts what they work and tells nobody of it.
     private func lookAtLoad() {
         guard !isLoadLookedAt else { return }
         isLoadLookedAt = true
