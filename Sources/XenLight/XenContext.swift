@@ -117,8 +117,23 @@ public final class XenContext: Sendable {
     /// Ends the domain at once, with its devices and its QEMU. Its last memory may be freed a little later: `isDying` until then.
     public func destroy(_ domain: DomainID) throws(XenError) {
         try call { (context) throws(XenError) in
+            takeDisks(of: domain, context)
             try check(libxl_domain_destroy(context, domain.rawValue, nil), "libxl_domain_destroy")
         }
+    }
+
+    /// Takes a domain's disks from under it, where that is quicker than having them go with it.
+    ///
+    /// libxl stops a domain before it ends it, and of one that is stopped it does not ask whether QEMU has let a disk go: it waits two seconds
+    /// (`LIBXL_QEMU_BODGE_TIMEOUT`). Of one that runs it does ask, and QEMU needs some hundredths of a second. A stopped one that has run before is let
+    /// run for that long; one that never ran never does. What does not succeed here is left to the end of the domain.
+    private func takeDisks(of domain: DomainID, _ context: OpaquePointer) {
+        guard let info = try? info(of: domain, context), !info.isDying, info.shutdown == nil, info.workedNanoseconds > 0 else { return }
+        if info.isPaused, libxl_domain_unpause(context, domain.rawValue, nil) != 0 { return }
+        var count: Int32 = 0
+        guard let disks = libxl_device_disk_list(context, domain.rawValue, &count) else { return }
+        defer { libxl_device_disk_list_free(disks, count) }
+        for disk in 0..<Int(count) where libxl_device_disk_destroy(context, domain.rawValue, disks + disk, nil) != 0 { return }
     }
 
     /// Asks the guest to shut down, as its power button would.
