@@ -87,7 +87,7 @@ extension Picture.Colour {
     /// The background of what a seat says itself.
     static let seatScreen = Picture.Colour(red: 0x17, green: 0x31, blue: 0x3e)
 
-    /// The colour of the desktop at an address, by the image's own table.
+    /// The colour of the desktop at an address, by the image's own table: of the last byte of its MAC, which is ten less than the address's.
     static func ofDesktop(at address: String) throws -> Picture.Colour {
         let path = Lab.repository + "/appliance/desktop/files/usr/bin/punnet-desktop-colour"
         let script = try String(contentsOfFile: path, encoding: .utf8)
@@ -95,6 +95,6 @@ extension Picture.Colour {
         guard colours.count == 12, let number = address.split(separator: ".").last.flatMap({ Int($0) }) else {
             throw Program.Failure(description: "\(path) has \(colours.count) colours instead of 12, or '\(address)' is no address")
         }
-        return colours[number % 12]
+        return colours[(number - 10) % 12]
     }
 }

@@ -1,0 +1,1 @@
+/usr/lib/punnet-desktop/become-oneself
