@@ -26,18 +26,34 @@ bench_lab() {
     dom0 cat "$images/image.json" | jq 'del(.guest) | .name = "booted"' >"$work/booted.json"
     "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/booted.json" /var/tmp/cold/image.json
 
+    # What becomes of each desktop, and when: so nothing that asks takes time from what is measured.
+    cat >"$work/changes" <<'CHANGES'
+punnet events | while IFS= read -r change; do printf '%s %s\n' "$EPOCHREALTIME" "$change"; done >/var/tmp/changes.log
+CHANGES
+    # until-ready NAMES COUNT LINE: ends once so many desktops whose names match were made ready after that line of the log.
+    cat >"$work/until-ready" <<'READY'
+exec 3< <(exec tail -n +"$3" -f /var/tmp/changes.log)
+follower=$!
+awk -v names="\"name\":\"$1\"" -v count="$2" '
+    /"event":"desktop"/ && /"state":"ready"/ && match($0, names) {
+        name = substr($0, RSTART, RLENGTH)
+        if (!(name in seen)) { seen[name] = 1; if (++found == count) exit }
+    }' <&3
+kill "$follower"
+READY
+    "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/changes" /var/tmp/changes
+    "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/until-ready" /var/tmp/until-ready
+    dom0 systemd-run --quiet --unit bench-changes bash /var/tmp/changes
+
     step "Six desktops, restored"
     dom0 punnet image add "$images" >/dev/null
     # It has the checkpoint made and proven, and keeps it without a desktop.
     dom0 punnet lab create keep --image debian-desktop --size 1 --memory 512MiB --vcpus 1 >/dev/null
-    until_ready keep 1
+    until_ready 'keep-[0-9]+' 1 1
     dom0 punnet lab set keep --size 0 >/dev/null
     until [ "$(dom0 punnet desktop list --json | jq length)" -eq 0 ]; do sleep 0.5; done
-    local began restored booted again=() cold=() count
-    began=$EPOCHREALTIME
-    dom0 punnet lab create room --image debian-desktop --size 6 --memory 512MiB --vcpus 1 >/dev/null
-    until_ready room 6
-    restored=$(milliseconds_since "$began")
+    local restored booted again=() cold=() count
+    restored=$(filled room debian-desktop)
     for ((count = 0; count < 5; count++)); do again+=("$(remade room)"); done
     local memory
     memory=$(dom0 "stat -c %s /var/lib/punnet/checkpoints/*/memory*" | head -n 1)
@@ -58,16 +74,13 @@ REMAKES
     until [ "$(dom0 punnet desktop list --lab room --json | jq '[.[] | select(.state != "ready")] | length')" -eq 2 ]; do sleep 0.2; done
     beside=$(dom0 "punnet-bench handout --count 1000")
     dom0 systemctl stop bench-remakes
-    until_ready room 6
+    until [ "$(dom0 punnet desktop list --lab room --json | jq '[.[] | select(.state == "ready")] | length')" -eq 6 ]; do sleep 0.5; done
 
     step "Six desktops, booted"
     dom0 punnet lab delete room --yes
     dom0 punnet lab delete keep --yes
     dom0 punnet image add /var/tmp/cold >/dev/null
-    began=$EPOCHREALTIME
-    dom0 punnet lab create cold --image booted --size 6 --memory 512MiB --vcpus 1 >/dev/null
-    until_ready cold 6
-    booted=$(milliseconds_since "$began")
+    booted=$(filled cold booted)
     for ((count = 0; count < 3; count++)); do cold+=("$(remade cold)"); done
     jq -n --argjson restored "$restored" --argjson booted "$booted" --argjson alone "$alone" --argjson beside "$beside" --argjson memory "$memory" \
         --argjson again "[$(IFS=,; echo "${again[*]}")]" --argjson cold "[$(IFS=,; echo "${cold[*]}")]" '
@@ -79,23 +92,34 @@ REMAKES
     bench_lab_end
 }
 
-# Waits until a lab has so many ready desktops.
-until_ready() {
-    until [ "$(dom0 punnet desktop list --lab "$1" --json | jq '[.[] | select(.state == "ready")] | length')" -eq "$2" ]; do sleep 0.5; done
+# Waits until so many desktops whose names match were made ready after that line of what has changed.
+until_ready() { dom0 "bash /var/tmp/until-ready '$1' $2 $3"; }
+
+# The line of what has changed that comes next.
+next_line() { dom0 "wc -l </var/tmp/changes.log" | awk '{ print $1 + 1 }'; }
+
+# Milliseconds from the first change of such desktops after that line to the last one.
+took_since() {
+    dom0 "tail -n +$2 /var/tmp/changes.log" | awk -v names="\"name\":\"$1\"" '
+        /"event":"desktop"/ && match($0, names) { if (!first) first = $1; last = $1 } END { printf "%d\n", (last - first) * 1000 }'
 }
 
-milliseconds_since() {
-    local now=${EPOCHREALTIME/[.,]/} then=${1/[.,]/}
-    echo $(((now - then) / 1000))
+# Makes a lab of six desktops of an image, and tells in how many milliseconds they were ready.
+filled() {
+    local line
+    line=$(next_line)
+    dom0 punnet lab create "$1" --image "$2" --size 6 --memory 512MiB --vcpus 1 >/dev/null
+    until_ready "$1-[0-9]+" 6 "$line"
+    took_since "$1-[0-9]+" "$line"
 }
 
 # Has a lab's first desktop made anew while its other five stand, and tells how long that took, and its steps as the journal has them.
 remade() {
-    local began took
-    began=$EPOCHREALTIME
+    local line took
+    line=$(next_line)
     dom0 punnet desktop remake "$1-1" --yes >/dev/null
-    until_ready "$1" 6
-    took=$(milliseconds_since "$began")
+    until_ready "$1-1" 1 "$line"
+    took=$(took_since "$1-1" "$line")
     jq -n --argjson milliseconds "$took" --arg steps "$(dom0 "journalctl -u punnetd -o cat | grep 'desktop ready' | tail -n 1" | sed -nE 's/.*took="?(.*[0-9] s).*/\1/p')" \
         '{milliseconds: $milliseconds, steps: $steps}'
 }
