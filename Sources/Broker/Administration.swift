@@ -216,6 +216,7 @@ public final class Administration: Sendable {
         try room.check(changed, try room.image(changed.image))
         try await stored { () async throws(StoreError) in try await store.updateLab(changed) }
         await broker.deliver(.labChanged(changed))
+        if change.internet != nil { await broker.internetIsTried() }
         return try await broker.report(of: changed.id)
     }
 

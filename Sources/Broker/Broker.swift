@@ -50,6 +50,7 @@ public actor Broker: Service {
     /// Whether somebody sees to it that the internet is open to whom it is to be, and whether it may not be.
     private var isInternetLookedAfter = false
     private var mayInternetBeOtherwise = false
+    private var awaitingInternet: [CheckedContinuation<Void, Never>] = []
 
     private var timer: (at: Instant, task: Task<Void, Never>)?
     private var nextClaim: UInt64 = 1
@@ -213,6 +214,7 @@ public actor Broker: Service {
             Task { deliver(await unpause(session, domain)) }
         case .serve(let domain, let profile): serving.give(profile, to: domain)
         case .openInternet:
+            mayInternetBeOtherwise = true
             Task { await openInternet() }
         case .answer(let claim, let answer):
             claims.removeValue(forKey: claim)?.resume(returning: answer)
@@ -336,7 +338,10 @@ public actor Broker: Service {
         mayInternetBeOtherwise = true
         guard !isInternetLookedAfter else { return }
         isInternetLookedAfter = true
-        defer { isInternetLookedAfter = false }
+        defer {
+            isInternetLookedAfter = false
+            internetWasTried()
+        }
         while mayInternetBeOtherwise, phase != .stopped, let places = room.online {
             mayInternetBeOtherwise = false
             do {
@@ -346,9 +351,21 @@ public actor Broker: Service {
                 mayInternetBeOtherwise = true
                 troubles["internet"] = Cause.noInternetChange(Sentence(error))
                 logger.warning("to whom the internet is open could not be set", metadata: ["cause": "\(error)"])
+                internetWasTried()
                 guard (try? await clock.sleep(for: room.settings.refillPause)) != nil else { return }
             }
         }
+    }
+
+    /// Returns when the internet is open to whom the room says now, or could not be opened: then that is among the troubles, and is tried again.
+    func internetIsTried() async {
+        guard mayInternetBeOtherwise || isInternetLookedAfter, phase != .stopped else { return }
+        await withCheckedContinuation { awaitingInternet.append($0) }
+    }
+
+    private func internetWasTried() {
+        for waiting in awaitingInternet { waiting.resume() }
+        awaitingInternet = []
     }
 
     private func unpause(_ session: SessionID, _ domain: DomainUUID) async -> RoomEvent {

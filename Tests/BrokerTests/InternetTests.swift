@@ -138,6 +138,7 @@ struct InternetTests {
         }
 
         func openInternet(to places: Set<Place>) async throws(HypervisorError) {
+            try? await Task.sleep(for: .milliseconds(20))
             let fails = state.withLock { state in
                 state.fails -= 1
                 if state.fails < 0 { state.online = places }
@@ -166,9 +167,14 @@ struct InternetTests {
 
         let administration = Administration(broker, store: world.store)
         _ = try await administration.changeLab(lab.name, LabChange(internet: false))
-        while network.state.withLock({ $0.online }) != [] { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(network.state.withLock { $0.online } == [], "it is so once that is answered")
         #expect(try await world.store.room().labs.map(\.internet) == [false])
         _ = try await administration.changeLab(lab.name, LabChange(internet: true))
-        while network.state.withLock({ $0.online }) != wanted { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(network.state.withLock { $0.online } == wanted)
+        network.state.withLock { $0.fails = 1 }
+        #expect(try await !administration.changeLab(lab.name, LabChange(internet: false)).lab.internet)
+        let trouble = await broker.troubles["internet"]
+        #expect(trouble?.contains("busy") == true, "what was asked for is kept, and that it is not so yet is told")
+        while network.state.withLock({ $0.online }) != [] { try await Task.sleep(for: .milliseconds(1)) }
     }
 }
