@@ -86,6 +86,12 @@ enum Cause: String, Phrases {
         """
     case nothingListens = "it is up at {0}, but nothing listens on port {1}: its RDP server does not start"
     case notRDP = "something answers at {0} port {1}, but not as RDP over TLS: {2}"
+    case fellSilent = "it said nothing more within {0}"
+    case hungUp = "it ended the connection"
+    case saidOtherwise = "it does not speak RDP ({0})"
+    case withoutTLS = "it offers no TLS; let its RDP server read its key (xrdp: group ssl-cert)"
+    case refusedTLS = "it refused TLS with failure code {0}; set its security layer to TLS"
+    case failedTLS = "TLS failed ({0}); see the RDP server's log in the desktop"
 
     // MARK: Of removals and checkpoints
     case notRemoved = "it could not be removed: {0}"

@@ -41,7 +41,12 @@ public struct Readiness: Sendable {
         return switch error {
         case .unreachable, .timedOut(.connecting, _): Cause.nothingThere(address)
         case .refused: Cause.nothingListens(address, port)
-        case .timedOut, .closed, .notRDP, .noTLS, .negotiationRefused, .handshakeFailed: Cause.notRDP(address, port, error)
+        case .timedOut(_, let limit): Cause.notRDP(address, port, Cause.fellSilent(limit.text))
+        case .closed: Cause.notRDP(address, port, Cause.hungUp())
+        case .notRDP(let how): Cause.notRDP(address, port, Cause.saidOtherwise(how))
+        case .noTLS: Cause.notRDP(address, port, Cause.withoutTLS())
+        case .negotiationRefused(let code): Cause.notRDP(address, port, Cause.refusedTLS(code))
+        case .handshakeFailed(let detail): Cause.notRDP(address, port, Cause.failedTLS(detail))
         case .invalidAddress, .cancelled, .system: Sentence(error)
         }
     }

@@ -162,6 +162,8 @@ struct StepTests {
         for wrong in [ProbeError.timedOut(.negotiating, after: .seconds(20)), .closed(.handshaking), .notRDP("SSH-2.0"), .noTLS(chosen: 0)] {
             #expect(finding(wrong).hasPrefix("something answers at 10.88.0.11 port 3389, but not as RDP over TLS: "))
         }
+        #expect(finding(ProbeError.timedOut(.negotiating, after: .seconds(20))).contains("TLS: it said nothing more within 20 s"))
+        #expect(finding(ProbeError.negotiationRefused(code: 2)).contains("TLS: it refused TLS with failure code 2; set its security layer to TLS"))
         #expect(finding(HypervisorError.unavailable("nothing")).contains("nothing"))
     }
 
