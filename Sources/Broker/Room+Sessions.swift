@@ -232,6 +232,7 @@ extension Room {
 
     mutating func seatPresent(_ id: SeatID) {
         seats[id]?.isPresent = true
+        if let name = seats[id]?.name { effects.append(.tell(id, .name(name))) }
         // What it was told before went to a stream that is gone.
         if let open = sessions.session(of: id) { warn(open.session.id) }
         guard let lab = seats[id]?.lab, let index = lines[lab]?.firstIndex(where: { $0.seat == id }) else { return }
@@ -247,7 +248,7 @@ extension Room {
         lines[lab]?[index].leavesAt = now + settings.absence
     }
 
-    /// A seat was added, moved to another lab, blocked, unblocked, or removed.
+    /// A seat was added, named otherwise, moved to another lab, blocked, unblocked, or removed.
     mutating func seatChanged(_ id: SeatID, _ seat: RoomSeat?) {
         let former = seats[id]
         seats[id] = seat
@@ -257,6 +258,7 @@ extension Room {
             tellPlaces(in: lab)
             serveLine(of: lab)
         }
+        if let former, let seat, former.name != seat.name { effects.append(.tell(id, .name(seat.name))) }
         if let former, let seat, (former.lab, former.isBlocked) != (seat.lab, seat.isBlocked), sessions.session(of: id) == nil {
             // It claims now: there is a desktop for it, its place in another line, or the reason why there is none.
             effects.append(.tell(id, .offer(within: settings.offerTime)))

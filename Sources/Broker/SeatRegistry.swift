@@ -89,31 +89,46 @@ public final class SeatRegistry: Sendable {
         guard await broker.order(order, to: seat.id) else { throw .seatIsOff(name) }
     }
 
-    /// Moves a seat to another lab, blocks it or lets it be used again; nil leaves it as it is. The session of a seat that is moved or blocked ends:
-    /// its desktop is another lab's, or nobody's. A blocked seat stays enrolled.
-    public func change(_ name: String, lab untrustedLab: String?, isBlocked: Bool?) async throws(BrokerError) -> SeatReport {
-        try await turns.take { () async throws(BrokerError) in try await self.changeNow(name, lab: untrustedLab, isBlocked: isBlocked) }
+    /// What is to be another than it was about a seat; nil stays as it is.
+    public struct Change: Sendable {
+        public var name: String?
+        /// The lab's name.
+        public var lab: String?
+        public var isBlocked: Bool?
+        /// Where its table stands in the room's plan.
+        public var place: TablePlace?
+        public init(name: String? = nil, lab: String? = nil, isBlocked: Bool? = nil, place: TablePlace? = nil) {
+            self.name = name
+            self.lab = lab
+            self.isBlocked = isBlocked
+            self.place = place
+        }
     }
 
-    private func changeNow(_ name: String, lab untrustedLab: String?, isBlocked: Bool?) async throws(BrokerError) -> SeatReport {
+    /// Gives a seat another name, moves it to another lab or to another place in the plan, blocks it or lets it be used again: all that is asked for,
+    /// or nothing. The session of a seat that is moved to another lab or blocked ends: its desktop is another lab's, or nobody's. A blocked seat
+    /// stays enrolled.
+    public func change(_ name: String, _ change: Change) async throws(BrokerError) -> SeatReport {
+        try await turns.take { () async throws(BrokerError) in try await self.changeNow(name, change) }
+    }
+
+    private func changeNow(_ name: String, _ change: Change) async throws(BrokerError) -> SeatReport {
         guard let seat = try await stored({ () async throws(StoreError) in try await store.seats() }).first(where: { $0.name == name }) else {
             throw .unknownSeat(name)
         }
-        var lab: LabID?
-        if let untrustedLab { lab = try await broker.room.lab(named: untrustedLab).id }
-        let wanted = lab
-        let changed = try await stored { () async throws(StoreError) in try await store.changeSeat(seat.id, lab: wanted, isBlocked: isBlocked) }
+        var wanted = SeatChange(isBlocked: change.isBlocked, place: change.place)
+        if let name = change.name { wanted.name = try Name.checked(name, of: "seat") }
+        if let lab = change.lab { wanted.lab = try await broker.room.lab(named: lab).id }
+        let changed: SeatRecord
+        do throws(StoreError) {
+            changed = try await store.changeSeat(seat.id, to: wanted)
+        } catch {
+            if case .taken(_, let name) = error { throw .nameTaken(kind: "seat", name: name) }
+            throw .storage(error.sentence)
+        }
         await broker.change(seat.id, to: RoomSeat(changed), endingSession: changed.isBlocked || changed.lab != seat.lab)
-        guard let report = try await seats().first(where: { $0.id == seat.id }) else { throw .unknownSeat(name) }
+        guard let report = try await seats().first(where: { $0.id == seat.id }) else { throw .unknownSeat(changed.name) }
         return report
-    }
-
-    /// Says where a seat's table stands in the room's plan.
-    public func place(_ name: String, at place: TablePlace) async throws(BrokerError) {
-        let seats = try await stored { () async throws(StoreError) in try await store.seats() }
-        guard let seat = seats.first(where: { $0.name == name }) else { throw .unknownSeat(name) }
-        try await stored { () async throws(StoreError) in try await store.setPlace(of: seat.id, to: place) }
-        await broker.tellOfChange()
     }
 
     /// Enrols the seat for which the word was made, and uses the word up. The token is told once and kept only as a hash.

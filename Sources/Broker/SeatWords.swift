@@ -45,6 +45,8 @@ public enum ClaimAnswer: Hashable, Sendable {
 
 /// What a seat is told while it listens.
 public enum SeatEvent: Hashable, Sendable {
+    /// What people call it, as it begins to listen and whenever it is given another name.
+    case name(String)
     /// Its place in the line, from 1, has changed.
     case place(Int)
     /// A desktop is kept for it: claim within `within`.

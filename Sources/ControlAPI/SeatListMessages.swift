@@ -10,11 +10,14 @@ public struct SeatListMessage: Hashable, Sendable, Codable {
     public let desktop: String?
     /// Whether it is given none.
     public let blocked: Bool
+    /// Where its table stands in the room's plan; absent where nobody has said.
+    public let place: TablePlaceMessage?
     /// What it said of itself last; absent where it has said nothing since punnetd began.
     public let health: SeatHealthMessage?
 
     public init(
-        id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?, blocked: Bool, health: SeatHealthMessage?
+        id: Int64, name: String, lab: String, enrolled: Bool, present: Bool, desktop: String?, blocked: Bool, place: TablePlaceMessage?,
+        health: SeatHealthMessage?
     ) {
         self.id = id
         self.name = name
@@ -23,7 +26,18 @@ public struct SeatListMessage: Hashable, Sendable, Codable {
         self.present = present
         self.desktop = desktop
         self.blocked = blocked
+        self.place = place
         self.health = health
+    }
+}
+
+/// A place in the room's plan: column and row, from 1.
+public struct TablePlaceMessage: Hashable, Sendable, Codable {
+    public let column: Int
+    public let row: Int
+    public init(column: Int, row: Int) {
+        self.column = column
+        self.row = row
     }
 }
 
@@ -64,11 +78,15 @@ public struct SeatHealthMessage: Hashable, Sendable, Codable {
 
 /// `PATCH /api/v1/seats/{name}`: what is absent stays as it is.
 public struct SeatChangeMessage: Hashable, Sendable, Codable {
+    public let name: String?
     public let lab: String?
     public let blocked: Bool?
-    public init(lab: String? = nil, blocked: Bool? = nil) {
+    public let place: TablePlaceMessage?
+    public init(name: String? = nil, lab: String? = nil, blocked: Bool? = nil, place: TablePlaceMessage? = nil) {
+        self.name = name
         self.lab = lab
         self.blocked = blocked
+        self.place = place
     }
 }
 

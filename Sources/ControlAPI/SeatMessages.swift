@@ -179,6 +179,12 @@ public struct EndRequest: Hashable, Sendable, Codable {
 
 /// What a seat is told on its event stream: each is the `data` of a server-sent event.
 public enum SeatMessage {
+    /// `event: name`: what people call the seat, told as the stream begins and when it changes.
+    public struct Name: Hashable, Sendable, Codable {
+        public let name: String
+        public init(name: String) { self.name = name }
+    }
+
     /// `event: place`
     public struct Place: Hashable, Sendable, Codable {
         public let place: Int

@@ -51,7 +51,7 @@ extension Pages {
                         "count": failure.count, "step": known(failure.step.map { texts("step.\($0.rawValue)") }), "cause": texts(failure.cause),
                         "console": failure.console, "hasConsole": !failure.console.isEmpty,
                     ]
-                }), "remedies": told.remedies.map { texts($0) },
+                }), "hasRemedies": !told.remedies.isEmpty, "remedies": told.remedies.map { texts($0) },
             "hasMaking": !told.done.isEmpty,
             "making": told.done.map { ["label": texts("step.\($0.word)"), "took": Self.tenths($0.took)] as Fields },
             "makingTook": Self.tenths(told.done.reduce(.zero) { $0 + $1.took }),

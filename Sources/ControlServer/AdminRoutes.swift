@@ -223,8 +223,9 @@ struct AdminRoutes: Sendable {
                 try await seat($0, $1)
             },
             .init(
-                .patch, "seats/:name", "Move a seat to another lab, block or unblock it; the session of one that is moved or blocked ends",
-                body: "SeatChange", answer: .ok("Seat"), refusals: [404, 422]
+                .patch, "seats/:name",
+                "Name a seat otherwise, move it to another lab or to another place in the plan, block or unblock it; the session of one that goes to another lab or is blocked ends",
+                body: "SeatChange", answer: .ok("Seat"), refusals: [404, 409, 422]
             ) { try await changeSeat($0, $1) },
             .init(.delete, "seats/:name", "Remove a seat; its session ends", answer: .nothing, refusals: [404, 422]) { try await removeSeat($0, $1) },
             .init(.post, "seats/:name/order", "Have a seat do something now", body: "SeatOrder", answer: .nothing, refusals: [404, 409, 422]) {
@@ -414,13 +415,18 @@ struct AdminRoutes: Sendable {
     private func changeSeat(_ request: Request, _ context: some AdministratorContext) async throws -> Response {
         let name = try Untrusted.name(try context.parameters.require("name"), field: "seat")
         let untrusted: SeatChangeMessage = try await request.message(upTo: Self.bodyLimit)
-        let lab = try untrusted.lab.map { try Untrusted.name($0, field: "lab") }
-        guard lab != nil || untrusted.blocked != nil else {
-            throw Problem.invalid("lab", value: "", remedy: Declined.giveLabOrBlocked())
+        var change = SeatRegistry.Change(isBlocked: untrusted.blocked)
+        change.name = try untrusted.name.map { try Untrusted.name($0, field: "name") }
+        change.lab = try untrusted.lab.map { try Untrusted.name($0, field: "lab") }
+        change.place = try untrusted.place.map { try Untrusted.place(column: $0.column, row: $0.row) }
+        guard change.name != nil || change.lab != nil || change.isBlocked != nil || change.place != nil else {
+            throw Problem.invalid("name", value: "", remedy: Declined.giveSeatChange())
         }
-        let seat = try await seats.change(name, lab: lab, isBlocked: untrusted.blocked)
-        if let lab { await note(context, "seat-move", name, lab) }
-        if let blocked = untrusted.blocked { await note(context, blocked ? "seat-block" : "seat-unblock", name) }
+        let seat = try await seats.change(name, change)
+        if seat.name != name { await note(context, "seat-rename", name, seat.name) }
+        if let lab = change.lab { await note(context, "seat-move", seat.name, lab) }
+        if let place = change.place { await note(context, "seat-place", seat.name, place.inShort) }
+        if let blocked = change.isBlocked { await note(context, blocked ? "seat-block" : "seat-unblock", seat.name) }
         return try Response(SeatListMessage(seat))
     }
 

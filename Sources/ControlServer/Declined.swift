@@ -60,7 +60,7 @@ enum Declined: String, Phrases {
     case givePEM = "give it as PEM, from -----BEGIN to -----END, and the key not encrypted"
     case useOnOrOff = "use 'on' or 'off'"
     case useFlag = "use 'true' or 'false'"
-    case giveLabOrBlocked = "give 'lab', 'blocked' or both"
+    case giveSeatChange = "give 'name', 'lab', 'place', 'blocked' or several of them"
     case giveHardware = "give 'vcpus', 'memory' or both, or 'asLab' alone"
     case useWholeNumber = "use a whole number"
     case writeBytes = "write it like 512MiB or 1.5GiB"

@@ -120,7 +120,7 @@ extension SeatListMessage {
     init(_ seat: SeatReport) {
         self.init(
             id: seat.id.rawValue, name: seat.name, lab: seat.lab, enrolled: seat.enrolled, present: seat.present, desktop: seat.desktop,
-            blocked: seat.isBlocked,
+            blocked: seat.isBlocked, place: seat.place.map { TablePlaceMessage(column: $0.column, row: $0.row) },
             health: seat.health.flatMap { health in seat.healthAt.map { SeatHealthMessage(health, at: $0) } })
     }
 }

@@ -1,4 +1,5 @@
 import ControlPanel
+import DesktopModel
 
 /// The administrators' part as OpenAPI 3.1 describes it: made of the routes themselves, so that there is no address without its description.
 /// - SeeAlso: spec.openapis.org, "OpenAPI Specification v3.1.0"
@@ -198,8 +199,8 @@ enum OpenAPI {
         "Seat": object(
             [
                 "id": whole, "name": text, "lab": text, "enrolled": truth, "present": truth, "desktop": text, "blocked": truth,
-                "health": reference("SeatHealth"),
-            ], optional: ["desktop", "health"]),
+                "place": reference("TablePlace"), "health": reference("SeatHealth"),
+            ], optional: ["desktop", "place", "health"]),
         "SeatHealth": object(
             [
                 "reported": moment, "model": text, "version": text, "uptimeSeconds": count, "millidegrees": whole, "memoryTotal": count,
@@ -208,7 +209,9 @@ enum OpenAPI {
             optional: [
                 "model", "version", "uptimeSeconds", "millidegrees", "memoryTotal", "memoryAvailable", "screenWidth", "screenHeight",
             ]),
-        "SeatChange": object(["lab": text, "blocked": truth], optional: ["lab", "blocked"]),
+        "SeatChange": object(
+            ["name": ownName, "lab": text, "blocked": truth, "place": reference("TablePlace")], optional: ["name", "lab", "blocked", "place"]),
+        "TablePlace": object(["column": integer(TablePlace.columns), "row": integer(TablePlace.rows)]),
         "Join": object(["pin": text, "words": list(of: text), "model": text, "version": text, "address": text, "since": moment]),
         "SeatAdd": object(["name": ownName, "lab": .object(name)]),
         "SeatAdded": object(["word": text, "command": text, "expiresInSeconds": count]),

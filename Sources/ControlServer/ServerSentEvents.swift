@@ -20,6 +20,7 @@ struct ServerSentEvent: Hashable, Sendable {
 
     init(_ event: SeatEvent) throws {
         switch event {
+        case .name(let name): try self.init("name", SeatMessage.Name(name: name))
         case .place(let place): try self.init("place", SeatMessage.Place(place: place))
         case .offer(let within): try self.init("offer", SeatMessage.Offer(withinSeconds: Int(within.components.seconds)))
         case .ending(let session, let within):

@@ -49,6 +49,22 @@ enum Untrusted {
         try untrustedText.map { text throws(Problem) in try name(String(text), field: field) }
     }
 
+    /// A place in the room's plan.
+    static func place(column: Int, row: Int) throws(Problem) -> TablePlace {
+        guard let place = TablePlace(column: column, row: row) else { throw noPlace("\(column), \(row)") }
+        return place
+    }
+
+    /// The same as it was typed into a form.
+    static func place(column: String, row: String) throws(Problem) -> TablePlace {
+        guard let columnNumber = Int(column), let rowNumber = Int(row) else { throw noPlace("\(column), \(row)") }
+        return try place(column: columnNumber, row: rowNumber)
+    }
+
+    private static func noPlace(_ untrustedText: String) -> Problem {
+        .invalid("place", value: shown(untrustedText), remedy: Declined.usePlace(TablePlace.columns.upperBound, TablePlace.rows.upperBound))
+    }
+
     /// One of some words in a query; nil where it is absent.
     static func word(_ untrustedText: Substring?, field: String, of known: [String]) throws(Problem) -> String? {
         guard let untrustedText else { return nil }

@@ -12,4 +12,7 @@ public struct TablePlace: Hashable, Sendable {
         self.column = column
         self.row = row
     }
+
+    /// As people read it, column first.
+    public var inShort: String { "\(column), \(row)" }
 }

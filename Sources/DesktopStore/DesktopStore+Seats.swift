@@ -26,27 +26,27 @@ extension DesktopStore {
         try await remove(from: "seat", kind: "seat", id: id.rawValue)
     }
 
-    /// Keeps which lab a seat belongs to and whether it is blocked; nil leaves it as it is. Gives the seat as it is then. `unknown` where there is no
-    /// such seat or lab.
-    public func changeSeat(_ id: SeatID, lab: LabID?, isBlocked: Bool?) async throws(StoreError) -> SeatRecord {
-        let missing = StoreError.unknown(kind: "lab", id: lab.map { String($0.rawValue) } ?? "")
-        return try await write(disagreement: missing) { db in
+    /// Keeps what a seat is to be from now on, all of it or nothing, and gives the seat as it is then. A new name is its open session's too; those
+    /// that have ended keep the name that it had. `unknown` where there is no such seat or lab, `taken` where another seat has the name.
+    public func changeSeat(_ id: SeatID, to change: SeatChange) async throws(StoreError) -> SeatRecord {
+        let missing = StoreError.unknown(kind: "lab", id: change.lab.map { String($0.rawValue) } ?? "")
+        return try await write(disagreement: missing, taken: .taken(kind: "seat", name: change.name ?? "")) { db in
             try db.execute(
-                sql: "UPDATE seat SET lab = coalesce(?, lab), blocked = coalesce(?, blocked) WHERE id = ?",
-                arguments: [lab?.rawValue, isBlocked, id.rawValue])
+                sql: """
+                    UPDATE seat SET name = coalesce(:name, name), lab = coalesce(:lab, lab), blocked = coalesce(:blocked, blocked),
+                        table_column = coalesce(:column, table_column), table_row = coalesce(:row, table_row) WHERE id = :id
+                    """,
+                arguments: [
+                    "name": change.name, "lab": change.lab?.rawValue, "blocked": change.isBlocked, "column": change.place?.column,
+                    "row": change.place?.row, "id": id.rawValue,
+                ])
             guard let seat = try Self.seat(db, where: "id = ?", [id.rawValue]) else {
                 throw StoreError.unknown(kind: "seat", id: String(id.rawValue))
             }
+            if let name = change.name {
+                try db.execute(sql: "UPDATE session SET seat_name = ? WHERE seat = ? AND ended IS NULL", arguments: [name, id.rawValue])
+            }
             return seat
-        }
-    }
-
-    /// Keeps where a seat's table stands. `unknown` where there is no such seat.
-    public func setPlace(of id: SeatID, to place: TablePlace) async throws(StoreError) {
-        try await write { db in
-            try db.execute(
-                sql: "UPDATE seat SET table_column = ?, table_row = ? WHERE id = ?", arguments: [place.column, place.row, id.rawValue])
-            guard db.changesCount == 1 else { throw StoreError.unknown(kind: "seat", id: String(id.rawValue)) }
         }
     }
 

@@ -81,6 +81,20 @@ public struct SeatRecord: Hashable, Sendable {
     public let place: TablePlace?
 }
 
+/// What is to be another than it was about a seat; nil stays as it is.
+public struct SeatChange: Hashable, Sendable {
+    public var name: String?
+    public var lab: LabID?
+    public var isBlocked: Bool?
+    public var place: TablePlace?
+    public init(name: String? = nil, lab: LabID? = nil, isBlocked: Bool? = nil, place: TablePlace? = nil) {
+        self.name = name
+        self.lab = lab
+        self.isBlocked = isBlocked
+        self.place = place
+    }
+}
+
 /// A session as it is kept, for people to read; it outlives its seat and its desktop.
 public struct SessionRecord: Hashable, Sendable {
     public let id: SessionID

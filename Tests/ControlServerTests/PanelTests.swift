@@ -509,44 +509,6 @@ import Testing
         }
     }
 
-    @Test func aSeatIsBlockedUnblockedAndMoved() async throws {
-        try await TestServer.run { server in
-            _ = try await server.room.people.drawCode()
-            let browser = Browser(server)
-            try await browser.begin()
-            _ = try await server.punnet("lab", "create", "room2", "--image", "debian-desktop", "--size", "0", "--memory", "512MiB", "--vcpus", "1")
-            let token = try await server.enrolledSeat("pi-1")
-            func claim() async throws -> String {
-                try await server.curl(
-                    "/api/v1/seat/claim", "-H", "Authorization: Bearer \(token)", "-d", "{\"bootID\":\"3f2504e0-4f89-41d3-9a0c-0305e82c3301\"}"
-                ).output
-            }
-            #expect(try await claim().hasSuffix("\n202"))
-            #expect(try await browser.post("/panel/seats/pi-1/block").header("location") == "/seats/pi-1?done=seatBlocked")
-            let refused = try await claim()
-            #expect(refused.contains("seat-blocked") && refused.hasSuffix("\n403"), "\(refused)")
-            #expect(try await browser.get("/seats").body.contains("state-blocked"))
-            #expect(try await browser.get("/seats/pi-1").body.contains("/panel/seats/pi-1/unblock"))
-            #expect(try await server.punnet("seat", "list").output.contains("blocked"))
-            #expect(try await browser.post("/panel/seats/pi-1/unblock").status == 303)
-            #expect(try await claim().hasSuffix("\n202"))
-
-            let unknown = try await browser.post("/panel/seats/pi-1/lab", ["lab": "room9"])
-            #expect(unknown.status == 422 && unknown.body.contains("there is no lab &#39;room9&#39;"), "\(unknown.body)")
-            #expect(try await browser.post("/panel/seats/pi-1/lab", ["lab": "room2"]).status == 303)
-            #expect(try await claim().contains("no-desktops"), "the other lab has none")
-            let set = try await server.punnet("seat", "set", "pi-1", "--lab", "room1", "--block")
-            #expect(set.output == "Seat pi-1 belongs to lab room1, and is blocked.\n", "\(set.errors)")
-            #expect(try await claim().contains("seat-blocked"))
-            #expect(try await server.punnet("seat", "set", "pi-1", "--unblock").status == 0)
-            #expect(try await server.punnet("seat", "set", "pi-1").status == 64)
-            #expect(try await server.punnet("seat", "set", "pi-9", "--block").status == 1)
-            let entries = try await server.room.people.journal(before: nil, limit: 6)
-            #expect(entries.map(\.action) == ["seat-unblock", "seat-block", "seat-move", "seat-move", "seat-unblock", "seat-block"])
-            #expect(entries.allSatisfy { $0.subject == "pi-1" })
-        }
-    }
-
     @Test func theImageThatCameWithTheServerIsTakenInWithTheFirstStart() async throws {
         try await TestServer.run(changing: { $0.shippedImage = "/none" }) { server in
             _ = try await server.room.people.drawCode()

@@ -128,12 +128,4 @@ import Testing
         }
         #expect(try await fixture.store.journal(before: nil, limit: 10).count == 5)
     }
-
-    @Test func aSeatsTableStandsWhereItWasPut() async throws {
-        let fixture = try await Fixture()
-        let place = try #require(TablePlace(column: 3, row: 2))
-        try await fixture.store.setPlace(of: fixture.seats[0].id, to: place)
-        #expect(try await fixture.store.seats().map(\.place) == [place, nil])
-        await #expect(throws: StoreError.unknown(kind: "seat", id: "99")) { try await fixture.store.setPlace(of: SeatID(rawValue: 99), to: place) }
-    }
 }

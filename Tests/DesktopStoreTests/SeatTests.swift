@@ -70,20 +70,36 @@ import Testing
             Lab(
                 id: LabID(rawValue: 0), name: "other", image: fixture.image.id, profile: Profile(vcpus: 1, memory: .mebibytes(512)), size: 0,
                 grace: .seconds(60), afterSession: .claimAgain))
-        let blocked = try await store.changeSeat(seat.id, lab: nil, isBlocked: true)
+        let blocked = try await store.changeSeat(seat.id, to: SeatChange(isBlocked: true))
         #expect(blocked.isBlocked && blocked.lab == fixture.lab.id)
-        let moved = try await store.changeSeat(seat.id, lab: other.id, isBlocked: nil)
+        let moved = try await store.changeSeat(seat.id, to: SeatChange(lab: other.id))
         #expect(moved.isBlocked && moved.lab == other.id)
         #expect(try await store.seat(tokenHash: token) == moved)
         let again = try await store.addSeat(name: "pi-1", lab: other.id, wordHash: Fixture.hash(70), wordExpires: 9)
         #expect(again.isBlocked, "a new word changes nothing of it")
-        #expect(try await !store.changeSeat(seat.id, lab: nil, isBlocked: false).isBlocked)
+        #expect(try await !store.changeSeat(seat.id, to: SeatChange(isBlocked: false)).isBlocked)
         await #expect(throws: StoreError.unknown(kind: "lab", id: "99")) {
-            try await store.changeSeat(seat.id, lab: LabID(rawValue: 99), isBlocked: nil)
+            try await store.changeSeat(seat.id, to: SeatChange(lab: LabID(rawValue: 99)))
         }
         await #expect(throws: StoreError.unknown(kind: "seat", id: "99")) {
-            try await store.changeSeat(SeatID(rawValue: 99), lab: nil, isBlocked: true)
+            try await store.changeSeat(SeatID(rawValue: 99), to: SeatChange(isBlocked: true))
         }
+    }
+
+    @Test func aNewNameIsTheOpenSessionsTooAndNotThatOfThoseThatEnded() async throws {
+        let fixture = try await Fixture()
+        let store = fixture.store
+        let seat = fixture.seats[0]
+        try await store.apply(fixture.lease(1))
+        try await store.apply(fixture.end(1))
+        try await store.apply(fixture.lease(2, desktop: 1))
+        let place = TablePlace(column: 3, row: 2)
+        let renamed = try await store.changeSeat(seat.id, to: SeatChange(name: "window-3", place: place))
+        #expect(renamed.name == "window-3" && renamed.lab == seat.lab && renamed.place == place)
+        #expect(try await store.seats().map(\.place) == [nil, place])
+        #expect(try await store.sessions(openOnly: false, limit: 9).map(\.seatName) == ["window-3", "pi-1"])
+        await #expect(throws: StoreError.taken(kind: "seat", name: "pi-2")) { try await store.changeSeat(seat.id, to: SeatChange(name: "pi-2", isBlocked: true)) }
+        #expect(try await store.seat(seat.id) == renamed)
     }
 
     @Test func aSeatNeedsALabThatIsThere() async throws {

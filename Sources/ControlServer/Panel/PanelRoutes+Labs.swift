@@ -257,14 +257,9 @@ extension PanelRoutes {
 
     func placeSeat(_ visit: Visit) async throws -> PanelAnswer {
         let seat = try await seat(visit)
-        let (column, row) = (visit.form["column"], visit.form["row"])
-        guard let place = Int(column).flatMap({ column in Int(row).flatMap { TablePlace(column: column, row: $0) } }) else {
-            throw Problem.invalid(
-                "place", value: String("\(column), \(row)".prefix(40)),
-                remedy: Declined.usePlace(TablePlace.columns.upperBound, TablePlace.rows.upperBound))
-        }
-        try await seats.place(seat.name, at: place)
-        await note(visit, "seat-place", seat.name, "\(place.column), \(place.row)")
+        let place = try Untrusted.place(column: visit.form["column"], row: visit.form["row"])
+        _ = try await seats.change(seat.name, .init(place: place))
+        await note(visit, "seat-place", seat.name, place.inShort)
         return .redirect("/seats/\(seat.name)", done: "seatPlaced")
     }
 
@@ -274,19 +269,38 @@ extension PanelRoutes {
         var form = SeatForm(seat)
         form.lab = visit.form["lab"]
         do {
-            _ = try await seats.change(seat.name, lab: form.lab, isBlocked: nil)
+            _ = try await seats.change(seat.name, .init(lab: form.lab))
         } catch {
-            return .page(
-                pages.seat(seat, form: form, labs: try await watchedLabs(visit), enrolment: nil, for: visit.viewer(try refusal(error, visit))),
-                status: .unprocessableContent)
+            return try await refused(error, seat, form, visit)
         }
         await note(visit, "seat-move", seat.name, form.lab)
         return .redirect("/seats/\(seat.name)", done: "seatMoved")
     }
 
+    func renameSeat(_ visit: Visit) async throws -> PanelAnswer {
+        let seat = try await seat(visit)
+        var form = SeatForm(seat)
+        form.name = visit.form["name"]
+        let renamed: SeatReport
+        do {
+            renamed = try await seats.change(seat.name, .init(name: form.name))
+        } catch {
+            return try await refused(error, seat, form, visit)
+        }
+        await note(visit, "seat-rename", seat.name, renamed.name)
+        return .redirect("/seats/\(renamed.name)", done: "seatRenamed")
+    }
+
+    /// The seat's page again, with what was filled in and why that was refused.
+    private func refused(_ error: any Error, _ seat: SeatReport, _ form: SeatForm, _ visit: Visit) async throws -> PanelAnswer {
+        .page(
+            pages.seat(seat, form: form, labs: try await watchedLabs(visit), enrolment: nil, for: visit.viewer(try refusal(error, visit))),
+            status: .unprocessableContent)
+    }
+
     func blockSeat(_ visit: Visit, _ isBlocked: Bool) async throws -> PanelAnswer {
         let seat = try await seat(visit)
-        _ = try await seats.change(seat.name, lab: nil, isBlocked: isBlocked)
+        _ = try await seats.change(seat.name, .init(isBlocked: isBlocked))
         await note(visit, isBlocked ? "seat-block" : "seat-unblock", seat.name)
         return .redirect("/seats/\(seat.name)", done: isBlocked ? "seatBlocked" : "seatUnblocked")
     }

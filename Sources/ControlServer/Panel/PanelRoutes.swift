@@ -89,6 +89,7 @@ struct PanelRoutes: Sendable {
             Route(method: .post, path: "panel/joins/:pin/accept", access: .administrator) { try await $0.acceptJoin($1) },
             Route(method: .post, path: "panel/joins/:pin/refuse", access: .administrator) { try await $0.refuseJoin($1) },
             Route(method: .post, path: "panel/seats/:name/place", access: .administrator) { try await $0.placeSeat($1) },
+            Route(method: .post, path: "panel/seats/:name/name", access: .administrator) { try await $0.renameSeat($1) },
             Route(method: .post, path: "panel/seats/:name/lab", access: .administrator) { try await $0.moveSeat($1) },
             Route(method: .post, path: "panel/seats/:name/block", access: .administrator) { try await $0.blockSeat($1, true) },
             Route(method: .post, path: "panel/seats/:name/unblock", access: .administrator) { try await $0.blockSeat($1, false) },

@@ -20,7 +20,8 @@ struct SeatShow: ControlCommand {
         func add(_ heading: String, _ text: String?) {
             if let text { lines.append(heading + String(repeating: " ", count: 13 - heading.count) + text) }
         }
-        guard let health = seat.health else { return lines[0] }
+        add("Place", seat.place.map { "\($0.column), \($0.row)" })
+        guard let health = seat.health else { return lines.map(\.printable).joined(separator: "\n") }
         add("Model", health.model)
         add("Program", health.version)
         add("Screen", health.screenWidth.flatMap { width in health.screenHeight.map { "\(width) × \($0)" } })
