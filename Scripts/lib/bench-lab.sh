@@ -34,11 +34,10 @@ CHANGES
     cat >"$work/until-ready" <<'READY'
 exec 3< <(exec tail -n +"$3" -f /var/tmp/changes.log)
 follower=$!
-awk -v names="\"name\":\"$1\"" -v count="$2" '
-    /"event":"desktop"/ && /"state":"ready"/ && match($0, names) {
-        name = substr($0, RSTART, RLENGTH)
-        if (!(name in seen)) { seen[name] = 1; if (++found == count) exit }
-    }' <&3
+declare -A made
+while [ "${#made[@]}" -lt "$2" ] && IFS= read -r change <&3; do
+    [[ $change == *'"event":"desktop"'*'"state":"ready"'* && $change =~ \"name\":\"($1)\" ]] && made[${BASH_REMATCH[1]}]=yes
+done
 kill "$follower"
 READY
     "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/changes" /var/tmp/changes

@@ -34,4 +34,23 @@ struct AdministrationTests {
         running.cancel()
         try? await running.value
     }
+
+    @Test func aVersionOfAnImageIsMeantByItsExactNameFirst() async throws {
+        let world = try World()
+        _ = try await world.furnish(size: 0)
+        for (image, version) in [("debian", 2), ("debian-1", 1), ("debian-1", 7)] {
+            _ = try await world.store.addImage(
+                NewImageVersion(
+                    image: image, version: version, boot: .pv, disk: "/disk", kernel: "/kernel", ramdisk: "/ramdisk", blankOverlay: "/blank",
+                    commandLine: "console=hvc0", account: Account(user: "student", password: "secret"), checksum: String(repeating: "0", count: 64),
+                    diskSize: .gibibytes(2), minimumMemory: .mebibytes(256), hasGuest: false))
+        }
+        let room = try await History(world).room
+        #expect(try room.image(named: "debian").name == "debian-2")
+        let first = try room.image(named: "debian-1")
+        #expect(first.image == "debian" && first.version == 1, "not the newest of the image that is called so")
+        #expect(try room.image(named: "debian-1-1").version == 1)
+        #expect(try room.image(named: "debian-1-7").name == "debian-1-7")
+        #expect(throws: BrokerError.unknownImage("debian-3")) { try room.image(named: "debian-3") }
+    }
 }

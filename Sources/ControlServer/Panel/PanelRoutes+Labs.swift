@@ -287,7 +287,7 @@ extension PanelRoutes {
         } catch {
             return try await refused(error, seat, form, visit)
         }
-        await note(visit, "seat-rename", seat.name, renamed.name)
+        if renamed.name != seat.name { await note(visit, "seat-rename", seat.name, renamed.name) }
         return .redirect("/seats/\(renamed.name)", done: "seatRenamed")
     }
 
