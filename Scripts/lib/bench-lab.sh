@@ -61,12 +61,13 @@ READY
     local alone beside
     alone=$(dom0 "punnet-bench handout --count 1000")
     cat >"$work/remakes" <<'REMAKES'
-while true; do
-    for desktop in room-1 room-2; do
-        punnet desktop list --lab room | grep -qE "^$desktop +room +ready " && punnet desktop remake "$desktop" --yes
-    done
-    sleep 0.2
+for desktop in room-1 room-2; do
+    while true; do
+        line=$(($(wc -l </var/tmp/changes.log) + 1))
+        punnet desktop remake "$desktop" --yes && bash /var/tmp/until-ready "$desktop" 1 "$line"
+    done &
 done
+wait
 REMAKES
     "$scripts/xen-lab" put --run "$bench_lab_folder" "$work/remakes" /var/tmp/remakes
     dom0 systemd-run --quiet --unit bench-remakes bash /var/tmp/remakes
