@@ -201,7 +201,10 @@ public final class Administration: Sendable {
     }
 
     public func changeLab(_ name: String, _ change: LabChange) async throws(BrokerError) -> LabReport {
-        try await inTurn { () async throws(BrokerError) in try await self.carryOut(change, of: name) }
+        let changed = try await inTurn { () async throws(BrokerError) in try await self.carryOut(change, of: name) }
+        // Others need not wait for that.
+        if change.internet != nil { await broker.internetIsTried() }
+        return changed
     }
 
     /// What a change would mean for the lab's desktops; nothing changes. Refused where it is not possible.
@@ -216,7 +219,6 @@ public final class Administration: Sendable {
         try room.check(changed, try room.image(changed.image))
         try await stored { () async throws(StoreError) in try await store.updateLab(changed) }
         await broker.deliver(.labChanged(changed))
-        if change.internet != nil { await broker.internetIsTried() }
         return try await broker.report(of: changed.id)
     }
 

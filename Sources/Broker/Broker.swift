@@ -358,8 +358,14 @@ public actor Broker: Service {
     }
 
     /// Returns when the internet is open to whom the room says now, or could not be opened: then that is among the troubles, and is tried again.
+    /// Waits for a refill's pause at most.
     func internetIsTried() async {
         guard mayInternetBeOtherwise || isInternetLookedAfter, phase != .stopped else { return }
+        let limit = Task { [clock, pause = room.settings.refillPause] in
+            guard (try? await clock.sleep(for: pause)) != nil else { return }
+            internetWasTried()
+        }
+        defer { limit.cancel() }
         await withCheckedContinuation { awaitingInternet.append($0) }
     }
 

@@ -125,7 +125,7 @@ public final class XenContext: Sendable {
     /// Takes a domain's disks from under it, where that is quicker than having them go with it.
     ///
     /// libxl stops a domain before it ends it, and of one that is stopped it does not ask whether QEMU has let a disk go: it waits two seconds
-    /// (`LIBXL_QEMU_BODGE_TIMEOUT`). Of one that runs it does ask, and QEMU needs some hundredths of a second. A stopped one that has run before is let
+    /// (`LIBXL_QEMU_BODGE_TIMEOUT`). Of one that runs it does ask, and QEMU takes a fraction of that. A stopped one that has run before is let
     /// run for that long; one that never ran never does. What does not succeed here is left to the end of the domain.
     private func takeDisks(of domain: DomainID, _ context: OpaquePointer) {
         guard let info = try? info(of: domain, context), !info.isDying, info.shutdown == nil, info.workedNanoseconds > 0 else { return }
